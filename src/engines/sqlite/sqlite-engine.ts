@@ -1,0 +1,153 @@
+/**
+ * The SQLite engine: one file in WAL mode, one writer connection, one for reads.
+ *
+ * Other processes may have the same file open; each write takes the write lock at its begin, so a
+ * transaction never fails half-way for want of it.
+ */
+import fs from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { systemClock } from "../../clock.ts";
+import { AzothError, quote } from "../../errors.ts";
+import type { Engine, EngineTransaction } from "../../store/engine.ts";
+import { Connection, loadDriver, type SqliteDriver } from "./driver.ts";
+import { Names } from "./names.ts";
+import { isBusy, storeError } from "./sqlite-errors.ts";
+import { SqliteReads } from "./sqlite-reads.ts";
+import { SqliteTransaction } from "./sqlite-transaction.ts";
+import { checkAndMigrate, openError, prepareStoreFile } from "./store-file.ts";
+
+export interface SqliteOptions {
+  /** "full": each commit is on disk (fsync) before it is acknowledged. "normal": a power cut may lose the last commits. */
+  readonly durability: "full" | "normal";
+  /** How long to wait for another process's transaction. */
+  readonly busyTimeoutMs: number;
+  readonly driver?: SqliteDriver;
+}
+
+/** Pages of write-ahead log before it is folded back into the file: fewer, larger checkpoints. */
+const checkpointPages = 4_000;
+
+/** The location that stands for a store in no lasting place. */
+const inMemory = ":memory:";
+
+export async function openSqlite(location: string, options: SqliteOptions): Promise<Engine> {
+  const driver = options.driver ?? (await loadDriver());
+  if (location === inMemory) {
+    // A real file in a private place: an in-memory database could not be read while it is being written.
+    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "azoth-memory-"));
+    const discard = () => fs.rmSync(directory, { recursive: true, force: true });
+    return new SqliteEngine(prepareStoreFile(directory, driver), { ...options, driver, synchronous: "OFF", discard });
+  }
+  const synchronous = options.durability === "full" ? "FULL" : "NORMAL";
+  return new SqliteEngine(prepareStoreFile(location, driver), { ...options, driver, synchronous });
+}
+
+interface EngineOptions extends SqliteOptions {
+  readonly driver: SqliteDriver;
+  readonly synchronous: "FULL" | "NORMAL" | "OFF";
+  readonly discard?: () => void;
+}
+
+class SqliteEngine implements Engine {
+  readonly kind = "sqlite";
+  readonly location: string;
+  readonly reads: SqliteReads;
+  readonly #options: EngineOptions;
+  readonly #names = new Names();
+  readonly #writer: Connection;
+  readonly #reader: Connection;
+  #closed = false;
+
+  constructor(file: string, options: EngineOptions) {
+    this.location = file;
+    this.#options = options;
+    const opened: Connection[] = [];
+    const connect = () => {
+      const connection = new Connection(new options.driver.DatabaseSync(file));
+      opened.push(connection);
+      // Waiting inside of SQLite would hold the event loop; `write` waits outside. Opening may wait a little.
+      connection.exec("PRAGMA busy_timeout = 2000");
+      return connection;
+    };
+    try {
+      this.#writer = connect();
+      checkAndMigrate(this.#writer, file);
+      this.#writer.exec(
+        `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous}; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA busy_timeout = 0`,
+      );
+      this.#reader = connect();
+      this.#reader.exec("PRAGMA query_only = ON; PRAGMA busy_timeout = 100");
+      // Touches the tables, so that a damaged file is refused now and not at the first task.
+      this.#reader.get("SELECT (SELECT max(position) FROM azoth_events), (SELECT max(seq) FROM azoth_tasks)");
+    } catch (error) {
+      for (const connection of opened) connection.close();
+      options.discard?.();
+      throw openError(error, file);
+    }
+    this.reads = new SqliteReads(this.#reader, this.#names, file);
+  }
+
+  async write<T>(work: (transaction: EngineTransaction) => Promise<T>): Promise<T> {
+    await this.#begin();
+    try {
+      const result = await work(new SqliteTransaction(this.#writer, this.#names));
+      this.#writer.exec("COMMIT");
+      return result;
+    } catch (error) {
+      this.#rollback();
+      throw storeError(error, this.location);
+    }
+  }
+
+  async foreignChanges(): Promise<number> {
+    return Number(this.#writer.get<{ data_version: number }>("PRAGMA data_version")?.data_version);
+  }
+
+  async backup(target: string): Promise<void> {
+    if (fs.existsSync(target)) {
+      throw new AzothError("INVALID_LOCATION", `The backup would overwrite ${quote(target)}. Name a file that does not exist.`);
+    }
+    try {
+      const { backup } = this.#options.driver;
+      if (backup === undefined) this.#reader.run("VACUUM INTO ?", target);
+      else await backup(this.#reader.database as never, target);
+    } catch (error) {
+      fs.rmSync(target, { force: true });
+      throw storeError(error, target);
+    }
+  }
+
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#reader.close();
+    this.#writer.close();
+    this.#options.discard?.();
+  }
+
+  /** Takes the write lock, waiting outside of SQLite, so that timers, signals and handlers go on meanwhile. */
+  async #begin(): Promise<void> {
+    if (this.#closed) throw new AzothError("STORE_CLOSED", `The store at ${quote(this.location)} is closed.`);
+    const startedAtMs = systemClock.now();
+    for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 20)) {
+      try {
+        this.#writer.exec("BEGIN IMMEDIATE");
+        return;
+      } catch (error) {
+        const waitedMs = systemClock.now() - startedAtMs;
+        if (!isBusy(error) || waitedMs >= this.#options.busyTimeoutMs) throw storeError(error, this.location);
+      }
+      await systemClock.sleep(waitMs);
+    }
+  }
+
+  #rollback(): void {
+    this.#names.forget();
+    try {
+      this.#writer.exec("ROLLBACK");
+    } catch {
+      // SQLite rolls back by itself on a full disk or an I/O error; a second rollback has nothing to do.
+    }
+  }
+}

@@ -1,0 +1,39 @@
+/** SQLite's result codes as this library's errors. */
+import { AzothError, type ErrorCode } from "../../errors.ts";
+import { boundedText } from "../../limits.ts";
+
+/** Primary result codes: https://www.sqlite.org/rescode.html */
+const sqliteBusy = 5;
+const sqliteLocked = 6;
+const codes: ReadonlyMap<number, readonly [code: ErrorCode, words: string]> = new Map([
+  [sqliteBusy, ["STORE_BUSY", "Another process holds the write lock"]],
+  [sqliteLocked, ["STORE_BUSY", "Another connection holds a lock"]],
+  [3, ["STORE_NOT_WRITABLE", "Permission denied"]],
+  [8, ["STORE_NOT_WRITABLE", "The file or its directory cannot be written"]],
+  [14, ["STORE_NOT_WRITABLE", "The file cannot be opened"]],
+  [10, ["STORE_FAILED", "The disk reported an I/O error"]],
+  [11, ["STORE_CORRUPT", "The file is damaged"]],
+  [26, ["STORE_NOT_AZOTH", "The file is not a database"]],
+  [13, ["STORE_FULL", "The disk is full"]],
+]);
+
+/** SQLite's primary result code of a driver's error, or undefined. */
+export function sqliteCode(error: unknown): number | undefined {
+  if (!(error instanceof Error)) return undefined;
+  const { errcode } = error as { errcode?: unknown };
+  return typeof errcode === "number" ? errcode & 0xff : undefined;
+}
+
+export function isBusy(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === sqliteBusy || code === sqliteLocked;
+}
+
+/** Turns whatever the driver threw into an AzothError; passes on one that is an AzothError already. */
+export function storeError(error: unknown, location: string): unknown {
+  if (error instanceof AzothError) return error;
+  const code = sqliteCode(error);
+  const message = error instanceof Error ? boundedText(error.message, 300) : "unknown error";
+  const [errorCode, words] = (code === undefined ? undefined : codes.get(code)) ?? ["STORE_FAILED", "SQLite refused"];
+  return new AzothError(errorCode, `${words}: ${message} (${location}).`, { cause: error, details: { sqliteCode: code } });
+}

@@ -1,0 +1,122 @@
+/** Reads of committed state, on a connection of their own, so that they never wait for a writer. */
+import type {
+  Checkpoint,
+  DeadLetterRow,
+  EngineReads,
+  EventPage,
+  EventQuery,
+  Instance,
+  SqlRow,
+  SqlValue,
+  StateCount,
+  StoredEvent,
+  TaskQuery,
+} from "../../store/engine.ts";
+import type { TaskState } from "../../tasks/task-state.ts";
+import { listCheckpoints, listDeadLetters, listInstances } from "./coordination.ts";
+import type { Connection } from "./driver.ts";
+import { lastPosition, readEvents, readTaskEvents } from "./event-rows.ts";
+import type { Names } from "./names.ts";
+import { storeError } from "./sqlite-errors.ts";
+import { TaskRows } from "./task-rows.ts";
+import { queryUserSql } from "./user-sql.ts";
+
+export class SqliteReads implements EngineReads {
+  readonly #connection: Connection;
+  readonly #names: Names;
+  readonly #tasks: TaskRows;
+  readonly #location: string;
+
+  constructor(connection: Connection, names: Names, location: string) {
+    this.#connection = connection;
+    this.#names = names;
+    this.#tasks = new TaskRows(connection, names);
+    this.#location = location;
+  }
+
+  readEvents(query: EventQuery): Promise<EventPage> {
+    return this.#read(() => readEvents(this.#connection, this.#names, query));
+  }
+
+  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<{ rows: TaskState[]; events: StoredEvent[] }> {
+    return this.#read(() => {
+      this.#connection.exec("BEGIN");
+      try {
+        const events = readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
+        return { rows: this.#tasks.between(fromSeq, toSeq), events };
+      } finally {
+        this.#connection.exec("COMMIT");
+      }
+    });
+  }
+
+  lastPosition(): Promise<number> {
+    return this.#read(() => lastPosition(this.#connection));
+  }
+
+  lastTaskSeq(): Promise<number> {
+    const sql = "SELECT last FROM azoth_sequences WHERE name = 'task'";
+    return this.#read(() => this.#connection.get<{ last: number }>(sql)?.last ?? 0);
+  }
+
+  findTask(taskId: string): Promise<TaskState | null> {
+    return this.#read(() => this.#tasks.byId(taskId));
+  }
+
+  findTasks(query: TaskQuery): Promise<TaskState[]> {
+    return this.#read(() => this.#tasks.find(query));
+  }
+
+  countTasks(): Promise<StateCount[]> {
+    return this.#read(() => this.#tasks.count());
+  }
+
+  nextDueAt(taskTypes: readonly string[]): Promise<number | null> {
+    return this.#read(() => this.#tasks.nextDueAt(taskTypes));
+  }
+
+  overdueOfOtherTypes(taskTypes: readonly string[], nowMs: number): Promise<{ taskType: string; count: number }[]> {
+    return this.#read(() => this.#tasks.overdueOfOtherTypes(taskTypes, nowMs));
+  }
+
+  runsOf(instance: number): Promise<{ seq: number; run: number }[]> {
+    return this.#read(() => this.#tasks.runsOf(instance));
+  }
+
+  listInstances(): Promise<Instance[]> {
+    return this.#read(() => listInstances(this.#connection));
+  }
+
+  listCheckpoints(): Promise<Checkpoint[]> {
+    return this.#read(() => listCheckpoints(this.#connection));
+  }
+
+  listDeadLetters(query: { handler?: string; afterId: number; limit: number }): Promise<DeadLetterRow[]> {
+    return this.#read(() => listDeadLetters(this.#connection, query));
+  }
+
+  query(sql: string, parameters: readonly SqlValue[]): Promise<SqlRow[]> {
+    return this.#read(() => queryUserSql(this.#connection, sql, parameters));
+  }
+
+  checkIntegrity(): Promise<string | null> {
+    return this.#read(() => {
+      const found = this.#connection.get<{ quick_check: string }>("PRAGMA quick_check(1)")?.quick_check ?? "ok";
+      if (found !== "ok") return found;
+      const sql = "SELECT count(*) AS count, min(position) AS low, max(position) AS high FROM azoth_events";
+      const log = this.#connection.get<{ count: number; low: number | null; high: number | null }>(sql);
+      if (log === undefined || log.low === null || log.high === null) return null;
+      const expected = log.high - log.low + 1;
+      return log.count === expected ? null : `the log has ${expected - log.count} gaps between ${log.low} and ${log.high}`;
+    });
+  }
+
+  /** An async face for synchronous work: the interface is shared with engines behind a network. */
+  #read<T>(work: () => T): Promise<T> {
+    try {
+      return Promise.resolve(work());
+    } catch (error) {
+      return Promise.reject(storeError(error, this.#location));
+    }
+  }
+}

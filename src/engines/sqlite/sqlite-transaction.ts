@@ -1,0 +1,151 @@
+/** One write transaction on the writer connection. SQLite has one writer, so to "lock" is to read. */
+import type {
+  Checkpoint,
+  DeadLetterRow,
+  EngineTransaction,
+  EventPage,
+  EventQuery,
+  Instance,
+  NewEvent,
+  SqlRow,
+  SqlValue,
+  StoredEvent,
+  TaskChange,
+} from "../../store/engine.ts";
+import type { TaskState } from "../../tasks/task-state.ts";
+import * as coordination from "./coordination.ts";
+import type { Connection } from "./driver.ts";
+import { appendEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
+import type { Names } from "./names.ts";
+import { taskIndexes, taskTable } from "./schema.ts";
+import { TaskRows } from "./task-rows.ts";
+import { executeUserSql, queryUserSql } from "./user-sql.ts";
+
+/** Methods are async only in their face: everything in them is done when they return. */
+export class SqliteTransaction implements EngineTransaction {
+  readonly #connection: Connection;
+  readonly #names: Names;
+  readonly #tasks: TaskRows;
+  #depth = 0;
+
+  constructor(connection: Connection, names: Names) {
+    this.#connection = connection;
+    this.#names = names;
+    this.#tasks = new TaskRows(connection, names);
+  }
+
+  async lockTasks(taskIds: readonly string[]): Promise<TaskState[]> {
+    return taskIds.map((id) => this.#tasks.byId(id)).filter((state) => state !== null);
+  }
+
+  async lockTasksBySeq(seqs: readonly number[]): Promise<TaskState[]> {
+    return seqs.map((seq) => this.#tasks.bySeq(seq)).filter((state) => state !== null);
+  }
+
+  async lockDueTasks(query: { taskTypes: readonly string[]; nowMs: number; limit: number }): Promise<TaskState[]> {
+    return this.#tasks.due(query.taskTypes, query.nowMs, query.limit);
+  }
+
+  async lockTasksRunBy(instance: number, limit: number): Promise<TaskState[]> {
+    return this.#tasks.runBy(instance, limit);
+  }
+
+  async drawTaskSeqs(count: number): Promise<number> {
+    const sql = "UPDATE azoth_sequences SET last = last + ? WHERE name = 'task' RETURNING last";
+    return Number(this.#connection.get<{ last: number }>(sql, count)?.last) - count + 1;
+  }
+
+  async append(events: readonly NewEvent[]): Promise<number> {
+    return appendEvents(this.#connection, this.#names, events);
+  }
+
+  async saveTasks(changes: readonly TaskChange[]): Promise<void> {
+    this.#tasks.save(changes);
+  }
+
+  async addInstance(instance: { name: string; nowMs: number; claimMs: number }): Promise<number> {
+    return coordination.addInstance(this.#connection, instance);
+  }
+
+  async heartbeat(instance: number, nowMs: number): Promise<boolean> {
+    return coordination.heartbeat(this.#connection, instance, nowMs);
+  }
+
+  async lockSilentInstances(nowMs: number): Promise<Instance[]> {
+    return coordination.silentInstances(this.#connection, nowMs);
+  }
+
+  async removeInstance(instance: number): Promise<void> {
+    coordination.removeInstance(this.#connection, instance);
+  }
+
+  async lockCheckpoint(name: string): Promise<Checkpoint | null> {
+    return coordination.findCheckpoint(this.#connection, name);
+  }
+
+  async saveCheckpoint(checkpoint: Checkpoint): Promise<void> {
+    coordination.saveCheckpoint(this.#connection, checkpoint);
+  }
+
+  async findDeadLetter(id: number): Promise<DeadLetterRow | null> {
+    return coordination.findDeadLetter(this.#connection, id);
+  }
+
+  async addDeadLetter(letter: DeadLetterRow): Promise<void> {
+    coordination.addDeadLetter(this.#connection, letter);
+  }
+
+  async removeDeadLetter(id: number): Promise<void> {
+    coordination.removeDeadLetter(this.#connection, id);
+  }
+
+  async readEvents(query: EventQuery): Promise<EventPage> {
+    return readEvents(this.#connection, this.#names, query);
+  }
+
+  async beginRebuild(): Promise<void> {
+    this.#connection.exec("DROP TABLE IF EXISTS azoth_tasks_rebuilt");
+    this.#connection.exec(taskTable("azoth_tasks_rebuilt"));
+  }
+
+  async saveRebuilt(states: readonly TaskState[]): Promise<void> {
+    this.#tasks.saveRebuilt(states);
+  }
+
+  async tasksTouchedSince(position: number): Promise<number[]> {
+    return tasksTouchedSince(this.#connection, position);
+  }
+
+  async readTaskEvents(fromSeq: number, toSeq: number): Promise<StoredEvent[]> {
+    return readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
+  }
+
+  async swapRebuilt(): Promise<void> {
+    this.#connection.exec("DROP TABLE azoth_tasks; ALTER TABLE azoth_tasks_rebuilt RENAME TO azoth_tasks;");
+    this.#connection.exec(taskIndexes);
+  }
+
+  async execute(sql: string, parameters: readonly SqlValue[]): Promise<number> {
+    return executeUserSql(this.#connection, sql, parameters);
+  }
+
+  async query(sql: string, parameters: readonly SqlValue[]): Promise<SqlRow[]> {
+    return queryUserSql(this.#connection, sql, parameters);
+  }
+
+  async nested<T>(work: () => Promise<T>): Promise<T> {
+    const savepoint = `azoth_${++this.#depth}`;
+    this.#connection.exec(`SAVEPOINT ${savepoint}`);
+    try {
+      const result = await work();
+      this.#connection.exec(`RELEASE ${savepoint}`);
+      return result;
+    } catch (error) {
+      this.#connection.exec(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
+      this.#names.forget();
+      throw error;
+    } finally {
+      this.#depth--;
+    }
+  }
+}

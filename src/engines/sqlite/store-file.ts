@@ -1,0 +1,140 @@
+/**
+ * The file of a store: finding it, making it whole or not at all, and refusing what is not one.
+ *
+ * A new store is built under another name and linked into place when it is complete, so that no
+ * half-made file ever bears the store's name, and an empty one is known for a damaged one.
+ */
+import fs from "node:fs";
+import path from "node:path";
+import { AzothError, quote } from "../../errors.ts";
+import { Connection, type SqliteDriver } from "./driver.ts";
+import { applicationId, migrate, schemaVersion } from "./schema.ts";
+import { storeError } from "./sqlite-errors.ts";
+
+/** The file in a store's directory. */
+const fileName = "azoth.db";
+
+/** Resolves a location (a directory, or an existing file) to the store's file, and makes it if it is not there. */
+export function prepareStoreFile(location: string, driver: SqliteDriver): string {
+  try {
+    const stat = fs.statSync(location, { throwIfNoEntry: false });
+    if (stat === undefined) fs.mkdirSync(location, { recursive: true, mode: 0o700 });
+    const file = stat?.isFile() === true ? path.resolve(location) : path.resolve(location, fileName);
+    if (!fs.existsSync(file)) createStoreFile(file, driver);
+    refuseTruncated(file);
+    fs.accessSync(file, fs.constants.R_OK | fs.constants.W_OK);
+    fs.accessSync(path.dirname(file), fs.constants.W_OK);
+    return file;
+  } catch (error) {
+    throw openError(error, location);
+  }
+}
+
+function createStoreFile(file: string, driver: SqliteDriver): void {
+  const draft = `${file}.new-${process.pid}-${process.hrtime.bigint()}`;
+  try {
+    fs.closeSync(fs.openSync(draft, "wx", 0o600));
+    const connection = new Connection(new driver.DatabaseSync(draft));
+    try {
+      connection.exec(`PRAGMA synchronous = FULL; PRAGMA application_id = ${applicationId}; BEGIN IMMEDIATE`);
+      migrate(connection, 0);
+      connection.exec("COMMIT");
+    } finally {
+      connection.close();
+    }
+    try {
+      fs.linkSync(draft, file);
+    } catch (error) {
+      // Another process made the store at the same moment: theirs is as good.
+      if (!isFileError(error) || error.code !== "EEXIST") throw error;
+    }
+    syncDirectory(path.dirname(file));
+  } finally {
+    for (const leftover of [draft, `${draft}-journal`]) fs.rmSync(leftover, { force: true });
+  }
+}
+
+/** Makes the new name durable. Not every platform lets a directory be opened. */
+function syncDirectory(directory: string): void {
+  if (process.platform === "win32") return;
+  const descriptor = fs.openSync(directory, "r");
+  try {
+    fs.fsyncSync(descriptor);
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Offsets of the page size and page count in SQLite's header: https://www.sqlite.org/fileformat.html#the_database_header */
+const pageSizeAt = 16;
+const pageCountAt = 28;
+
+/** SQLite notices a truncated file only when it comes to a missing page; that is too late to refuse it. */
+function refuseTruncated(file: string): void {
+  const log = fs.statSync(`${file}-wal`, { throwIfNoEntry: false });
+  // With a write-ahead log the missing pages may stand there: the file is whole after its recovery.
+  if (log !== undefined && log.size > 0) return;
+  const { size } = fs.statSync(file);
+  const header = Buffer.alloc(100);
+  const descriptor = fs.openSync(file, "r");
+  try {
+    const read = fs.readSync(descriptor, header, 0, header.length, 0);
+    if (read > 0 && !header.toString("latin1", 0, 16).startsWith("SQLite format 3".slice(0, Math.min(read, 15)))) {
+      throw new AzothError("STORE_NOT_AZOTH", `${quote(file)} is not a database. Point to another directory, or move the file away.`);
+    }
+    const stored = header.readUInt16BE(pageSizeAt);
+    const expected = header.readUInt32BE(pageCountAt) * (stored === 1 ? 65_536 : stored);
+    if (read < header.length || size < expected) {
+      throw new AzothError(
+        "STORE_CORRUPT",
+        `${quote(file)} is truncated: it has ${size} bytes${read < header.length ? "" : ` of ${expected}`}. Restore a backup, and keep the damaged file.`,
+      );
+    }
+  } finally {
+    fs.closeSync(descriptor);
+  }
+}
+
+/** Refuses a file of another program or a newer version, and migrates an older one. */
+export function checkAndMigrate(connection: Connection, file: string): void {
+  const id = Number(connection.get<{ application_id: number }>("PRAGMA application_id")?.application_id);
+  if (id !== applicationId) {
+    throw new AzothError("STORE_NOT_AZOTH", `${quote(file)} is a database of another program. Point to another directory, or move the file away.`);
+  }
+  const readVersion = () => Number(connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version);
+  const version = readVersion();
+  if (version > schemaVersion) {
+    throw new AzothError(
+      "STORE_TOO_NEW",
+      `${quote(file)} has schema version ${version}, and this version of azoth-scheduler knows ${schemaVersion}. Upgrade azoth-scheduler.`,
+      { details: { version, known: schemaVersion } },
+    );
+  }
+  if (version === schemaVersion) return;
+  connection.exec("BEGIN IMMEDIATE");
+  try {
+    migrate(connection, readVersion());
+    connection.exec("COMMIT");
+  } catch (error) {
+    connection.exec("ROLLBACK");
+    throw error;
+  }
+}
+
+const fileCodes = new Set(["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR", "ENAMETOOLONG", "ELOOP", "ENOENT"]);
+
+function isFileError(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === "string";
+}
+
+/** What went wrong on opening, as an AzothError. */
+export function openError(error: unknown, location: string): unknown {
+  if (isFileError(error) && error.code === "ENOSPC") {
+    return new AzothError("STORE_FULL", `The disk of ${quote(location)} is full. Free space.`, { cause: error });
+  }
+  if (isFileError(error) && fileCodes.has(error.code ?? "")) {
+    const message = `The store at ${quote(location)} cannot be opened for writing (${error.code}). Check that it is a directory that this user may write.`;
+    return new AzothError("STORE_NOT_WRITABLE", message, { cause: error });
+  }
+  return storeError(error, location);
+}

@@ -1,0 +1,252 @@
+/** The task projection in SQL: rows to states and back. */
+import type { SqlValue, StateCount, TaskChange, TaskQuery } from "../../store/engine.ts";
+import { decodeDefinition, encodeDefinition } from "../../tasks/event-codec.ts";
+import { dueAtMs, type Phase, type Run, stateNameOf, type TaskState, type TaskStateName } from "../../tasks/task-state.ts";
+import type { Connection } from "./driver.ts";
+import type { Names } from "./names.ts";
+
+/** Stored numbers of the phases: part of the file format. */
+const phases: readonly Phase[] = ["waiting", "running", "completed", "disabled", "cancelled"];
+
+const definitionColumns = ["id", "type", "revision", "priority", "definition", "payload", "anchor_ms", "created_at_ms"];
+const progressColumns = [
+  "phase",
+  "paused",
+  "scheduled_for_ms",
+  "run_at_ms",
+  "due_at_ms",
+  "last_scheduled_for_ms",
+  "retry_count",
+  "lost_claims",
+  "runs",
+  "run_instance",
+  "run_scheduled_for_ms",
+  "run_attempt",
+  "run_started_at_ms",
+  "run_revision",
+  "updated_at_ms",
+];
+const allColumns = ["seq", ...definitionColumns, ...progressColumns];
+
+const insertSql = (table: string) =>
+  `INSERT INTO ${table} (${allColumns.join(", ")}) VALUES (${allColumns.map(() => "?").join(", ")})`;
+const assignments = (columns: readonly string[]) => columns.map((column) => `${column} = ?`).join(", ");
+const insertTask = insertSql("azoth_tasks");
+const insertRebuilt = insertSql("azoth_tasks_rebuilt");
+const updateProgress = `UPDATE azoth_tasks SET ${assignments(progressColumns)} WHERE seq = ?`;
+const updateAll = `UPDATE azoth_tasks SET ${assignments([...definitionColumns, ...progressColumns])} WHERE seq = ?`;
+const selectTasks = `SELECT ${allColumns.join(", ")} FROM azoth_tasks`;
+
+type TaskRow = Readonly<Record<string, string | number | null>>;
+
+export class TaskRows {
+  readonly #connection: Connection;
+  readonly #names: Names;
+
+  constructor(connection: Connection, names: Names) {
+    this.#connection = connection;
+    this.#names = names;
+  }
+
+  save(changes: readonly TaskChange[]): void {
+    for (const { before, after } of changes) {
+      if (before === null) {
+        this.#connection.run(insertTask, after.seq, ...this.#definition(after), ...progress(after));
+      } else if (before.revision === after.revision) {
+        this.#connection.run(updateProgress, ...progress(after), after.seq);
+      } else {
+        this.#connection.run(updateAll, ...this.#definition(after), ...progress(after), after.seq);
+      }
+    }
+  }
+
+  saveRebuilt(states: readonly TaskState[]): void {
+    for (const state of states) {
+      this.#connection.run("DELETE FROM azoth_tasks_rebuilt WHERE seq = ?", state.seq);
+      this.#connection.run(insertRebuilt, state.seq, ...this.#definition(state), ...progress(state));
+    }
+  }
+
+  byId(taskId: string): TaskState | null {
+    return this.#one(`${selectTasks} WHERE id = ?`, taskId);
+  }
+
+  bySeq(seq: number): TaskState | null {
+    return this.#one(`${selectTasks} WHERE seq = ?`, seq);
+  }
+
+  between(fromSeq: number, toSeq: number): TaskState[] {
+    return this.#many(`${selectTasks} WHERE seq BETWEEN ? AND ? ORDER BY seq`, fromSeq, toSeq);
+  }
+
+  /** Waiting tasks of these types that are due, by due time, then priority, then age. */
+  due(taskTypes: readonly string[], nowMs: number, limit: number): TaskState[] {
+    // Type by type: each is one short walk of the index, however many tasks of other types are overdue.
+    const sql = `${selectTasks} WHERE type = ? AND due_at_ms <= ? ORDER BY due_at_ms, priority DESC, seq LIMIT ?`;
+    const found = this.#typeIds(taskTypes).flatMap((type) => this.#many(sql, type, nowMs, limit));
+    if (taskTypes.length > 1) found.sort(byUrgency);
+    return found.slice(0, limit);
+  }
+
+  nextDueAt(taskTypes: readonly string[]): number | null {
+    const sql = "SELECT min(due_at_ms) AS at FROM azoth_tasks WHERE type = ? AND due_at_ms IS NOT NULL";
+    let earliest: number | null = null;
+    for (const type of this.#typeIds(taskTypes)) {
+      const at = this.#connection.get<{ at: number | null }>(sql, type)?.at ?? null;
+      if (at !== null && (earliest === null || at < earliest)) earliest = at;
+    }
+    return earliest;
+  }
+
+  overdueOfOtherTypes(taskTypes: readonly string[], nowMs: number): { taskType: string; count: number }[] {
+    // Hops from type to type in the due index instead of walking it.
+    const types = `WITH RECURSIVE hop (type) AS (
+        SELECT min(type) FROM azoth_tasks WHERE due_at_ms IS NOT NULL
+        UNION ALL
+        SELECT (SELECT min(type) FROM azoth_tasks WHERE due_at_ms IS NOT NULL AND type > hop.type)
+        FROM hop WHERE hop.type IS NOT NULL
+      ) SELECT type FROM hop WHERE type IS NOT NULL`;
+    const counted = `SELECT count(*) AS count FROM (
+        SELECT 1 FROM azoth_tasks WHERE type = ? AND due_at_ms <= ? LIMIT 1000)`;
+    return this.#connection
+      .all<{ type: number }>(types)
+      .map(({ type }) => ({
+        taskType: this.#names.nameOf(this.#connection, type),
+        count: this.#connection.get<{ count: number }>(counted, type, nowMs)?.count ?? 0,
+      }))
+      .filter(({ taskType, count }) => count > 0 && !taskTypes.includes(taskType));
+  }
+
+  runBy(instance: number, limit: number): TaskState[] {
+    return this.#many(`${selectTasks} WHERE run_instance = ? ORDER BY seq LIMIT ?`, instance, limit);
+  }
+
+  runsOf(instance: number): { seq: number; run: number }[] {
+    return this.#connection.all("SELECT seq, runs AS run FROM azoth_tasks WHERE run_instance = ?", instance);
+  }
+
+  find(query: TaskQuery): TaskState[] {
+    const conditions = ["seq > ?"];
+    const parameters: SqlValue[] = [query.afterSeq];
+    const add = (condition: string, ...values: SqlValue[]) => {
+      conditions.push(condition);
+      parameters.push(...values);
+    };
+    if (query.states !== undefined) add(`(${query.states.map(stateCondition).join(" OR ") || "0"})`);
+    if (query.enabled !== undefined) add(`${query.enabled ? "" : "NOT "}(phase IN (0, 1) AND paused = 0)`);
+    if (query.taskType !== undefined) add("type = ?", this.#names.find(this.#connection, query.taskType) ?? -1);
+    if (query.dueFromMs !== undefined) add("due_at_ms >= ?", query.dueFromMs);
+    if (query.dueUntilMs !== undefined) add("due_at_ms < ?", query.dueUntilMs);
+    // A range instead of LIKE: it needs no escapes, and uses the index.
+    if (query.idPrefix !== undefined) add("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}\u{10FFFF}`);
+    return this.#many(`${selectTasks} WHERE ${conditions.join(" AND ")} ORDER BY seq LIMIT ?`, ...parameters, query.limit);
+  }
+
+  count(): StateCount[] {
+    const sql = "SELECT phase, paused, count(*) AS count FROM azoth_tasks GROUP BY phase, paused";
+    return this.#connection.all<{ phase: number; paused: number; count: number }>(sql).map((row) => ({
+      state: stateNameOf({ phase: phaseOf(row.phase), paused: row.paused === 1 }),
+      count: row.count,
+    }));
+  }
+
+  #typeIds(taskTypes: readonly string[]): number[] {
+    return taskTypes.map((type) => this.#names.find(this.#connection, type)).filter((id) => id !== undefined);
+  }
+
+  #one(sql: string, ...parameters: SqlValue[]): TaskState | null {
+    const row = this.#connection.get<TaskRow>(sql, ...parameters);
+    return row === undefined ? null : this.#state(row);
+  }
+
+  #many(sql: string, ...parameters: SqlValue[]): TaskState[] {
+    return this.#connection.all<TaskRow>(sql, ...parameters).map((row) => this.#state(row));
+  }
+
+  #definition(state: TaskState): SqlValue[] {
+    return [
+      state.taskId,
+      this.#names.intern(this.#connection, state.taskType),
+      state.revision,
+      state.definition.priority,
+      encodeDefinition(state.definition),
+      state.payload,
+      state.anchorMs,
+      state.createdAtMs,
+    ];
+  }
+
+  #state(row: TaskRow): TaskState {
+    return {
+      seq: row.seq as number,
+      taskId: row.id as string,
+      taskType: this.#names.nameOf(this.#connection, row.type as number),
+      phase: phaseOf(row.phase as number),
+      paused: row.paused === 1,
+      revision: row.revision as number,
+      definition: decodeDefinition(row.definition as string),
+      payload: row.payload as string,
+      anchorMs: row.anchor_ms as number,
+      scheduledForMs: row.scheduled_for_ms as number | null,
+      runAtMs: row.run_at_ms as number | null,
+      lastScheduledForMs: row.last_scheduled_for_ms as number | null,
+      retryCount: row.retry_count as number,
+      lostClaims: row.lost_claims as number,
+      runs: row.runs as number,
+      run: runOf(row),
+      createdAtMs: row.created_at_ms as number,
+      updatedAtMs: row.updated_at_ms as number,
+    };
+  }
+}
+
+function runOf(row: TaskRow): Run | null {
+  if (row.run_instance === null) return null;
+  return {
+    number: row.runs as number,
+    scheduledForMs: row.run_scheduled_for_ms as number,
+    attempt: row.run_attempt as number,
+    startedAtMs: row.run_started_at_ms as number,
+    instance: row.run_instance as number,
+    revision: row.run_revision as number,
+  };
+}
+
+function progress(state: TaskState): SqlValue[] {
+  const { run } = state;
+  return [
+    phases.indexOf(state.phase),
+    state.paused ? 1 : 0,
+    state.scheduledForMs,
+    state.runAtMs,
+    dueAtMs(state),
+    state.lastScheduledForMs,
+    state.retryCount,
+    state.lostClaims,
+    state.runs,
+    run?.instance ?? null,
+    run?.scheduledForMs ?? null,
+    run?.attempt ?? null,
+    run?.startedAtMs ?? null,
+    run?.revision ?? null,
+    state.updatedAtMs,
+  ];
+}
+
+function stateCondition(name: TaskStateName): string {
+  if (name === "waiting") return "(phase = 0 AND paused = 0)";
+  if (name === "paused") return "(phase = 0 AND paused = 1)";
+  return `phase = ${phases.indexOf(name)}`;
+}
+
+function phaseOf(stored: number): Phase {
+  return phases[stored] ?? "disabled";
+}
+
+function byUrgency(left: TaskState, right: TaskState): number {
+  return (
+    (left.runAtMs ?? 0) - (right.runAtMs ?? 0) ||
+    right.definition.priority - left.definition.priority ||
+    left.seq - right.seq
+  );
+}

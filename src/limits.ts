@@ -1,0 +1,27 @@
+/** Every limit of the library by name, with its default. A limit that is exceeded is an error with a code, never a truncation. */
+
+/** The longest payload of a task or event, in bytes of JSON. Defaults to 1 MiB. */
+export const defaultMaxPayloadBytes = 1_048_576;
+
+/** The longest task id, task type, event type or handler name, in characters. */
+export const maxNameLength = 255;
+
+/** The longest reason or recorded error text, in characters; longer texts are cut and end in "…". */
+export const maxTextLength = 2_000;
+
+/** The most tasks in one `scheduleTasks` call. */
+export const maxTasksPerCall = 10_000;
+
+/** The most items on one page of a listing. */
+export const maxPageSize = 1_000;
+
+/** Items on one page of a listing where none is asked for. */
+export const defaultPageSize = 100;
+
+/** The most skipped occurrences that are counted one by one; beyond it the event says "at least". */
+export const maxCountedOccurrences = 1_000;
+
+/** Cuts a text to {@link maxTextLength}. */
+export function boundedText(text: string, limit: number = maxTextLength): string {
+  return text.length > limit ? `${text.slice(0, limit - 1)}…` : text;
+}

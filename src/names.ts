@@ -1,0 +1,25 @@
+/** What may be used as an id, a type or a name. Ids are data: never part of SQL, a path or a terminal escape. */
+import { AzothError, type ErrorCode, quote } from "./errors.ts";
+import { maxNameLength } from "./limits.ts";
+
+const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
+
+/** Returns the name if it is 1 to 255 printable characters. @throws AzothError with `code` */
+export function parseName(value: unknown, what: string, code: ErrorCode): string {
+  if (typeof value !== "string") throw new AzothError(code, `${what} must be a string, and is ${quote(value)}.`);
+  if (value.length === 0 || value.length > maxNameLength) {
+    throw new AzothError(code, `${what} must have 1 to ${maxNameLength} characters, and ${quote(value)} has ${value.length}.`);
+  }
+  if (value.trim() !== value || unprintable.test(value)) {
+    throw new AzothError(code, `${what} must have no control characters and no spaces around it, and is ${quote(value)}.`);
+  }
+  return value;
+}
+
+/** Refuses keys that an options object does not have: a misspelt option must not be ignored in silence. */
+export function refuseUnknownKeys(value: object, known: readonly string[], what: string, code: ErrorCode): void {
+  const unknown = Object.keys(value).find((key) => !known.includes(key));
+  if (unknown !== undefined) {
+    throw new AzothError(code, `${what} has the unknown field ${quote(unknown)}. It takes ${known.join(", ")}.`);
+  }
+}

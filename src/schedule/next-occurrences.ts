@@ -1,0 +1,41 @@
+/** The public preview of a schedule: its next occurrences as Dates. */
+
+import { AzothError, quote } from "../errors.ts";
+import { type Instant, parseInstant } from "./instant.ts";
+import { refuseUnknownKeys } from "./known-keys.ts";
+import { nextOccurrence } from "./next-occurrence.ts";
+import { parseSchedule } from "./parse-schedule.ts";
+import type { Schedule } from "./schedule.ts";
+
+export interface NextOccurrencesOptions {
+  /** Occurrences are strictly after this instant. */
+  readonly after: Instant;
+  /** How many at most, 1 to 10,000. Default 1. */
+  readonly count?: number;
+}
+
+const mostOccurrences = 10_000;
+
+/**
+ * The next occurrences of a schedule, in order; fewer than `count` if the schedule ends before.
+ * An immediate schedule is due at `after` itself; an interval without anchor begins there.
+ * Throws INVALID_OPTION, INVALID_INSTANT and what `parseSchedule` throws.
+ */
+export function nextOccurrences(schedule: Schedule, options: NextOccurrencesOptions): Date[] {
+  refuseUnknownKeys(options, ["after", "count"], { code: "INVALID_OPTION", what: "options of nextOccurrences" });
+  const { after, count = 1 } = options;
+  if (!Number.isInteger(count) || count < 1 || count > mostOccurrences) {
+    const problem = `count has to be a whole number of 1 to ${mostOccurrences}, not ${quote(count)}`;
+    throw new AzothError("INVALID_OPTION", `${problem}.`);
+  }
+  const afterMs = parseInstant(after, "after");
+  const checked = parseSchedule(schedule);
+  if (checked.kind === "immediate") return [new Date(afterMs)];
+  const dates: Date[] = [];
+  let next = nextOccurrence(checked, afterMs);
+  while (next !== undefined && dates.length < count) {
+    dates.push(new Date(next.atMs));
+    next = nextOccurrence(checked, next.atMs);
+  }
+  return dates;
+}

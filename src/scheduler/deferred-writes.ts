@@ -1,0 +1,93 @@
+/**
+ * What a handler wrote through `ctx.transaction`: kept until its run completes, and then carried out in that commit.
+ *
+ * Deferred, because a transaction that is open while user code runs would hold the store's write lock all that time.
+ */
+import { AzothError, quote } from "../errors.ts";
+import type { IdGenerator } from "../ids.ts";
+import type { SqlValue } from "../store/engine.ts";
+import { commandInWork, parseReason, scheduleInWork } from "../store/task-verbs.ts";
+import type { Work } from "../store/work.ts";
+import type { Admission, AdmittedTask, ScheduleTaskRequest } from "../tasks/request.ts";
+import { encodeTaskEvent, type TaskEvent } from "../tasks/task-event.ts";
+import type { TaskTransaction } from "./task-handler.ts";
+
+type Write = (work: Work, run: { task: number; run: number }) => Promise<unknown>;
+
+export interface DeferredOptions {
+  readonly admission: Admission;
+  readonly ids: IdGenerator;
+  readonly nowMs: () => number;
+  readonly maxPayloadBytes: number;
+}
+
+export class DeferredWrites implements TaskTransaction {
+  readonly #options: DeferredOptions;
+  readonly #writes: Write[] = [];
+  /** Requests whose payloads are still being checked. */
+  readonly #admissions: Promise<unknown>[] = [];
+  #open = true;
+
+  constructor(options: DeferredOptions) {
+    this.#options = options;
+  }
+
+  get empty(): boolean {
+    return this.#writes.length === 0;
+  }
+
+  append(event: TaskEvent): void {
+    this.#refuseClosed();
+    const { type, data } = encodeTaskEvent(event, this.#options.maxPayloadBytes);
+    this.#writes.push(async (work, { task, run }) => work.append({ type, data, task, run, meta: null }));
+  }
+
+  execute(sql: string, parameters: readonly SqlValue[] = []): void {
+    this.#refuseClosed();
+    if (typeof sql !== "string") throw new AzothError("INVALID_SQL", `A statement must be a text of SQL, and is ${quote(sql)}.`);
+    const bound = [...parameters];
+    this.#writes.push(async (work) => {
+      await work.flush();
+      return await work.engine.execute(sql, bound);
+    });
+  }
+
+  scheduleTask(request: ScheduleTaskRequest): Promise<{ taskId: string }> {
+    this.#refuseClosed();
+    const { admission, ids, nowMs } = this.#options;
+    let admitted: AdmittedTask | undefined;
+    // Its place among the writes is where it was called, not where its check ended.
+    this.#writes.push(async (work) => (admitted === undefined ? undefined : await scheduleInWork(work, ids, admitted)));
+    const checked = admission.admit(request).then((found) => {
+      const taskId = found.taskId ?? ids.next(nowMs());
+      admitted = { ...found, taskId };
+      return { taskId };
+    });
+    this.#admissions.push(checked);
+    // A handler that does not await it must still fail by it, and not by an unhandled rejection.
+    checked.catch(() => {});
+    return checked;
+  }
+
+  cancelTask(taskId: string, reason: string): void {
+    this.#refuseClosed();
+    const command = { kind: "cancel", reason: parseReason(reason, "reason") } as const;
+    this.#writes.push((work) => commandInWork(work, taskId, command));
+  }
+
+  /** Ends the handler's part. Rejects if a request was refused. */
+  async close(): Promise<void> {
+    this.#open = false;
+    if (this.#admissions.length > 0) await Promise.all(this.#admissions);
+  }
+
+  /** Carries the writes out in order. */
+  async apply(work: Work, run: { task: number; run: number }): Promise<void> {
+    for (const write of this.#writes) await write(work, run);
+  }
+
+  #refuseClosed(): void {
+    if (this.#open) return;
+    throw new AzothError("TRANSACTION_CLOSED", "The run has ended; nothing more can be written through its transaction.");
+  }
+}

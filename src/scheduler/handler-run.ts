@@ -1,0 +1,200 @@
+/**
+ * One run of a handler, from its start to a settled outcome. It decides nothing of the task and writes nothing:
+ * it calls the handler, watches the time, and says what happened.
+ *
+ *   running    the handler has not settled and nobody has told it to stop
+ *   stopping   its signal has fired (timeout, cancellation, lost claim, shutdown)
+ *   settled    the handler has settled; whatever it does from now on is not looked at
+ */
+import { sleepThrough } from "../clock.ts";
+import { decodeJson } from "../codec.ts";
+import { parseDuration } from "../duration.ts";
+import { AzothError, quote } from "../errors.ts";
+import { boundedText } from "../limits.ts";
+import { executionIdOf } from "../store/log.ts";
+import type { StoreCore } from "../store/store-core.ts";
+import type { Outcome } from "../tasks/command.ts";
+import type { Failure } from "../tasks/events.ts";
+import { encodeTaskEvent } from "../tasks/task-event.ts";
+import type { Run, TaskState } from "../tasks/task-state.ts";
+import { type Logger, withFields } from "../telemetry/logger.ts";
+import { checksPayload, type HandlerAdmission, validatePayload } from "./admission.ts";
+import { DeferredWrites } from "./deferred-writes.ts";
+import { TaskOutcome } from "./outcomes.ts";
+import type { AnyTaskHandler, TaskContext } from "./task-handler.ts";
+
+/** What a run came to. */
+export interface Result {
+  readonly outcome: Outcome;
+  /** The handler's own event, encoded. */
+  readonly event: { readonly type: string; readonly data: string } | null;
+  /** Writes to commit with a success; null if there are none. */
+  readonly writes: DeferredWrites | null;
+}
+
+export interface HandlerRunOptions {
+  readonly core: StoreCore;
+  readonly admission: HandlerAdmission;
+  readonly logger: Logger;
+  readonly state: TaskState;
+  readonly run: Run;
+}
+
+export class HandlerRun {
+  readonly state: TaskState;
+  readonly run: Run;
+  /** Set once the handler has settled. */
+  result: Result | undefined;
+  /** When the signal fired, in epoch milliseconds. */
+  stoppedAtMs: number | undefined;
+  readonly #options: HandlerRunOptions;
+  #controller: AbortController | undefined;
+  #stopReason: AzothError | undefined;
+  #wake: (() => void) | undefined;
+
+  constructor(options: HandlerRunOptions) {
+    this.#options = options;
+    this.state = options.state;
+    this.run = options.run;
+  }
+
+  get executionId(): string {
+    return executionIdOf(this.state.seq, this.run.number);
+  }
+
+  get stopReason(): AzothError | undefined {
+    return this.#stopReason;
+  }
+
+  /** Calls the handler; resolves when it has settled, and never rejects. */
+  async start(handler: AnyTaskHandler): Promise<void> {
+    let writes: DeferredWrites | undefined;
+    const transaction = () => {
+      writes ??= this.#deferredWrites();
+      return writes;
+    };
+    try {
+      const stored = decodeJson(this.state.payload);
+      const payload = checksPayload(handler) ? await validatePayload(handler, stored) : stored;
+      const returned: unknown = await handler.execute(this.#context(transaction), payload as never);
+      await writes?.close();
+      this.result = this.#resultOf(returned, writes ?? null);
+    } catch (thrown) {
+      // Close, so that a handler's stray code cannot write after its failure.
+      await writes?.close().catch(() => {});
+      this.result = thrown instanceof TaskOutcome ? this.#resultOf(thrown, null) : failure(failureOf(thrown));
+    }
+    this.#wake?.();
+  }
+
+  /** Resolves when the handler settles or is told to stop, at the latest after `ms`. */
+  async change(ms: number): Promise<void> {
+    const changed = new AbortController();
+    this.#wake = () => changed.abort();
+    // Measured by the sleep itself, not by instants: a clock that is set must not time a handler out.
+    await sleepThrough(this.#options.core.clock, ms, changed.signal);
+    this.#wake = undefined;
+  }
+
+  /** Fires the handler's signal, once. */
+  stop(reason: AzothError): void {
+    if (this.#stopReason !== undefined || this.result !== undefined) return;
+    this.#stopReason = reason;
+    this.stoppedAtMs = this.#options.core.clock.now();
+    this.#controller?.abort(reason);
+    this.#wake?.();
+  }
+
+  #resultOf(returned: unknown, writes: DeferredWrites | null): Result {
+    const kept = writes === null || writes.empty ? null : writes;
+    if (returned === undefined || returned === null) return { outcome: { kind: "succeeded" }, event: null, writes: kept };
+    if (returned instanceof TaskOutcome) return resultOfOutcome(returned);
+    try {
+      const event = encodeTaskEvent(returned, this.#options.core.options.maxPayloadBytes);
+      return { outcome: { kind: "succeeded" }, event, writes: kept };
+    } catch (cause) {
+      const words = cause instanceof Error ? cause.message : "";
+      const message = `The handler returned ${quote(returned)}, which is no event, outcome or nothing. ${words}`;
+      return failure({ code: "HANDLER_RESULT_INVALID", message: boundedText(message) });
+    }
+  }
+
+  #deferredWrites(): DeferredWrites {
+    const { core, admission } = this.#options;
+    const { maxPayloadBytes } = core.options;
+    return new DeferredWrites({ admission, ids: core.ids, nowMs: () => core.clock.now(), maxPayloadBytes });
+  }
+
+  #context(transaction: () => DeferredWrites): TaskContext {
+    const { core, logger } = this.#options;
+    const { state, run, executionId } = this;
+    const { clock } = core;
+    const signal = () => this.#signal();
+    return {
+      taskId: state.taskId,
+      taskType: state.taskType,
+      executionId,
+      scheduledFor: new Date(run.scheduledForMs),
+      startedAt: new Date(run.startedAtMs),
+      attempt: run.attempt,
+      maxRetries: state.definition.maxRetries,
+      idempotencyKey: `${state.taskId}/${run.revision}/${new Date(run.scheduledForMs).toISOString()}`,
+      // Most handlers never look at these: they are made when they are asked for.
+      get signal() {
+        return signal();
+      },
+      get transaction() {
+        return transaction();
+      },
+      get logger() {
+        return withFields(logger, { taskId: state.taskId, taskType: state.taskType, executionId, attempt: run.attempt });
+      },
+      now: () => new Date(clock.now()),
+      async sleep(duration) {
+        await sleepThrough(clock, parseDuration(duration, { what: "sleep" }), signal());
+        signal().throwIfAborted();
+      },
+    };
+  }
+
+  #signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#stopReason !== undefined) this.#controller.abort(this.#stopReason);
+    }
+    return this.#controller.signal;
+  }
+}
+
+function resultOfOutcome(outcome: TaskOutcome): Result {
+  const { kind, delayMs, reason } = outcome;
+  switch (kind) {
+    case "snooze":
+      return { outcome: { kind: "snoozed", forMs: delayMs, ...(reason === "" ? {} : { reason }) }, event: null, writes: null };
+    case "fail":
+      return failure({ code: "HANDLER_FAILED", message: reason }, "never");
+    case "retry-after":
+      return failure({ code: "HANDLER_FAILED", message: reason }, delayMs);
+  }
+}
+
+/** A failed result; what the handler wrote is dropped with it. */
+export function failure(error: Failure, retry: "backoff" | "never" | number = "backoff", unsettledForMs?: number): Result {
+  const unsettled = unsettledForMs === undefined ? {} : { unsettledForMs };
+  return { outcome: { kind: "failed", error, retry, ...unsettled }, event: null, writes: null };
+}
+
+/** Whatever was thrown, as bounded text. Reading a hostile object's fields may throw as well. */
+export function failureOf(thrown: unknown): Failure {
+  try {
+    if (thrown instanceof Error) {
+      const code = thrown instanceof AzothError ? thrown.code : "HANDLER_FAILED";
+      const stack = typeof thrown.stack === "string" ? { stack: boundedText(thrown.stack) } : {};
+      return { code, message: boundedText(String(thrown.message)), name: boundedText(String(thrown.name), 100), ...stack };
+    }
+  } catch {
+    return { code: "HANDLER_FAILED", message: "The handler threw an error that cannot be read." };
+  }
+  const shown = typeof thrown === "string" ? boundedText(thrown) : quote(thrown);
+  return { code: "HANDLER_FAILED", message: `The handler threw ${shown}, which is no Error.` };
+}

@@ -1,0 +1,117 @@
+/** The executions of a task, told from its events: the log is the history. */
+import { AzothError, quote } from "../errors.ts";
+import { defaultPageSize, maxPageSize } from "../limits.ts";
+import { refuseUnknownKeys } from "../names.ts";
+import type { EngineReads, StoredEvent } from "../store/engine.ts";
+import { executionIdOf } from "../store/log.ts";
+import { decodeLifecycleData } from "../tasks/event-codec.ts";
+import { type Failure, isLifecycleType, type LifecycleEvent } from "../tasks/events.ts";
+
+/** How an execution ended; "running" if it has not. */
+export type ExecutionOutcome = "running" | "succeeded" | "failed" | "timed-out" | "snoozed" | "released" | "claim-lost" | "cancelled";
+
+/** One run of a task. */
+export interface Execution {
+  readonly executionId: string;
+  readonly scheduledFor: Date;
+  readonly attempt: number;
+  readonly startedAt: Date;
+  readonly endedAt: Date | null;
+  readonly outcome: ExecutionOutcome;
+  readonly error: Failure | null;
+  /** When the failed attempt is, or was, tried again. */
+  readonly retryAt: Date | null;
+  /** The scheduler instance that ran it. */
+  readonly instance: number;
+}
+
+export interface HistoryOptions {
+  /** At most so many executions, 1 to 1,000. Defaults to 100. */
+  readonly limit?: number;
+  /** The `nextCursor` of the page before. */
+  readonly cursor?: string;
+}
+
+/** One page of a task's history, latest execution first. */
+export interface HistoryPage {
+  readonly executions: readonly Execution[];
+  /** Pass it as `cursor` to get older executions; null on the last page. */
+  readonly nextCursor: string | null;
+}
+
+/** Reads backwards until `limit` starts have been found. @throws AzothError INVALID_FILTER */
+export async function readHistory(reads: EngineReads, taskId: string, options: HistoryOptions): Promise<HistoryPage> {
+  refuseUnknownKeys(options, ["limit", "cursor"], "The history options", "INVALID_FILTER");
+  const { limit = defaultPageSize, cursor } = options;
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
+    throw new AzothError("INVALID_FILTER", `limit must be a whole number from 1 to ${maxPageSize}, and is ${quote(limit)}.`);
+  }
+  if (cursor !== undefined && !/^\d{1,15}$/.test(cursor)) {
+    throw new AzothError("INVALID_FILTER", `cursor is ${quote(cursor)}, which no history returned.`);
+  }
+  let beforePosition = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
+  const events: StoredEvent[] = [];
+  let starts = 0;
+  let oldestStart = 0;
+  for (;;) {
+    const page = await reads.readEvents({ afterPosition: 0, beforePosition, taskId, limit: maxPageSize, scanLimit: maxPageSize });
+    for (const event of page.events) {
+      if (starts === limit) break;
+      events.push(event);
+      if (event.type !== "TaskStarted") continue;
+      starts++;
+      oldestStart = event.position;
+    }
+    beforePosition = page.scannedTo;
+    if (page.end || starts === limit) break;
+  }
+  const executions = executionsOf(events.reverse()).reverse();
+  return { executions, nextCursor: starts === limit && oldestStart > 1 ? String(oldestStart) : null };
+}
+
+/** Folds a task's events, oldest first, into executions. */
+export function executionsOf(events: readonly StoredEvent[]): Execution[] {
+  const executions = new Map<number, Execution>();
+  for (const stored of events) {
+    if (stored.task === null || stored.run === null || !isLifecycleType(stored.type)) continue;
+    const { type, atMs, run, task } = stored;
+    const event = { type, atMs, run, data: decodeLifecycleData(type, stored.data) } as LifecycleEvent;
+    const next = after(executions.get(run), event, task, run);
+    if (next !== undefined) executions.set(run, next);
+  }
+  return [...executions.values()];
+}
+
+function after(execution: Execution | undefined, event: LifecycleEvent, task: number, run: number): Execution | undefined {
+  if (event.type === "TaskStarted") {
+    return {
+      executionId: executionIdOf(task, run),
+      scheduledFor: new Date(event.data.scheduledForMs),
+      attempt: event.data.attempt,
+      startedAt: new Date(event.atMs),
+      endedAt: null,
+      outcome: "running",
+      error: null,
+      retryAt: null,
+      instance: event.data.instance,
+    };
+  }
+  if (execution === undefined || execution.outcome !== "running") return execution;
+  const ended = { ...execution, endedAt: new Date(event.atMs) };
+  switch (event.type) {
+    case "TaskExecuted": {
+      const { success, error, retryAtMs } = event.data;
+      const failed = error?.code === "TASK_TIMED_OUT" ? "timed-out" : "failed";
+      const retryAt = retryAtMs === undefined ? null : new Date(retryAtMs);
+      return { ...ended, outcome: success ? "succeeded" : failed, error: error ?? null, retryAt };
+    }
+    case "TaskSnoozed":
+      return { ...ended, outcome: "snoozed", retryAt: new Date(event.data.untilMs) };
+    case "TaskReleased":
+      return { ...ended, outcome: event.data.because === "shutdown" ? "released" : "claim-lost" };
+    case "TaskCancelled":
+      return { ...ended, outcome: "cancelled" };
+    default:
+      return execution;
+  }
+}

@@ -1,0 +1,140 @@
+/**
+ * This scheduler's place among the others: it registers, shows that it lives, and takes over from the silent.
+ *
+ * A claim belongs to an instance and lasts as long as its heartbeats. Heartbeats are coordination and stay out
+ * of the log; what follows from a missing one is an event.
+ */
+import type { Instance } from "../store/engine.ts";
+import type { StoreCore } from "../store/store-core.ts";
+import { systemEvent } from "../store/system-events.ts";
+import type { Work } from "../store/work.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+
+/** Tasks that one commit takes over from a lost instance. */
+const takeoverBatch = 500;
+
+/** Heartbeats per claim time: two may be missed. */
+const beatsPerClaim = 3;
+
+export interface MembershipOptions {
+  readonly core: StoreCore;
+  readonly telemetry: Telemetry;
+  readonly name: string;
+  readonly taskTypes: readonly string[];
+  readonly claimMs: number;
+  readonly maxLostClaims: number;
+  /** Called when another instance took this one for dead: the claims it had are gone. */
+  readonly onDeclaredDead: () => void;
+  /** Called when tasks were taken over, which are due now. */
+  readonly onTakeover: () => void;
+}
+
+interface Takeover {
+  readonly instance: Instance;
+  readonly tasks: number;
+  readonly silentMs: number;
+  readonly complete: boolean;
+}
+
+export class Membership {
+  readonly #options: MembershipOptions;
+  #instance = 0;
+  #lastBeatMs = Number.NaN;
+
+  constructor(options: MembershipOptions) {
+    this.#options = options;
+  }
+
+  /** The number of this instance; 0 before `join`. */
+  get instance(): number {
+    return this.#instance;
+  }
+
+  /** Registers, and records that this scheduler has started. */
+  async join(): Promise<void> {
+    const { core, telemetry, name } = this.#options;
+    this.#instance = await core.queue.submit({ run: (work) => this.#register(work) });
+    this.#lastBeatMs = core.clock.now();
+    telemetry.emit({ name: "scheduler.started", instance: this.#instance, instanceName: name });
+  }
+
+  /** One heartbeat and a look at the others; returns the milliseconds until the next. */
+  async beat(): Promise<number> {
+    const { core, claimMs } = this.#options;
+    const nowMs = core.clock.now();
+    const intervalMs = Math.ceil(claimMs / beatsPerClaim);
+    const silentMs = nowMs - this.#lastBeatMs;
+    this.#lastBeatMs = nowMs;
+    const { declaredDead, takeovers } = await core.queue.submit({
+      run: async (work) => {
+        if (!(await work.engine.heartbeat(this.#instance, nowMs))) {
+          return { declaredDead: await this.#register(work), takeovers: [] };
+        }
+        // Whoever slept itself, or whose clock was set, judges nobody before the others had time for a beat.
+        const sound = silentMs >= 0 && silentMs <= claimMs;
+        return { declaredDead: null, takeovers: sound ? await this.#takeOver(work) : [] };
+      },
+    });
+    if (declaredDead !== null) this.#rejoin(declaredDead);
+    this.#announce(takeovers);
+    return takeovers.some(({ complete }) => !complete) ? 0 : intervalMs;
+  }
+
+  /** Records the end and unregisters, as the last part of a shutdown. */
+  async leave(work: Work, released: number): Promise<void> {
+    work.append(systemEvent("SchedulerStopped", { instance: this.#instance, released }));
+    await work.engine.removeInstance(this.#instance);
+  }
+
+  async #register(work: Work): Promise<number> {
+    const { name, claimMs, taskTypes } = this.#options;
+    const instance = await work.engine.addInstance({ name, nowMs: work.context.nowMs, claimMs });
+    const { tzdata } = work.context;
+    work.append(systemEvent("SchedulerStarted", { instance, name, taskTypes, claimMs, tzdata }));
+    return instance;
+  }
+
+  #rejoin(instance: number): void {
+    const { telemetry, onDeclaredDead } = this.#options;
+    this.#instance = instance;
+    onDeclaredDead();
+    telemetry.emit({ name: "scheduler.declared-dead", instance });
+  }
+
+  async #takeOver(work: Work): Promise<Takeover[]> {
+    const { nowMs } = work.context;
+    const silent = await work.engine.lockSilentInstances(nowMs);
+    const takeovers: Takeover[] = [];
+    for (const instance of silent) {
+      if (instance.id !== this.#instance) takeovers.push(await this.#takeOverFrom(work, instance, nowMs));
+    }
+    return takeovers;
+  }
+
+  async #takeOverFrom(work: Work, instance: Instance, nowMs: number): Promise<Takeover> {
+    const { maxLostClaims } = this.#options;
+    const silentMs = nowMs - instance.heartbeatAtMs;
+    await work.flush();
+    const held = work.know(await work.engine.lockTasksRunBy(instance.id, takeoverBatch));
+    const detail = `Instance ${instance.id} (${instance.name}) was last heard at ${new Date(instance.heartbeatAtMs).toISOString()}; its claims last ${instance.claimMs} ms. Taken over by instance ${this.#instance}.`;
+    for (const state of held) {
+      if (state.run === null) continue;
+      const run = state.run.number;
+      await work.dispatch(state, { kind: "release", run, because: "claim-lost", detail, maxLostClaims });
+    }
+    const complete = held.length < takeoverBatch;
+    if (complete) {
+      work.append(systemEvent("SchedulerLost", { instance: instance.id, lastHeardMs: instance.heartbeatAtMs, by: this.#instance }));
+      await work.engine.removeInstance(instance.id);
+    }
+    return { instance, tasks: held.length, silentMs, complete };
+  }
+
+  #announce(takeovers: readonly Takeover[]): void {
+    const { telemetry, onTakeover } = this.#options;
+    for (const { instance, tasks, silentMs } of takeovers) {
+      telemetry.emit({ name: "scheduler.lost", instance: instance.id, instanceName: instance.name, silentMs, tasks });
+    }
+    if (takeovers.some(({ tasks }) => tasks > 0)) onTakeover();
+  }
+}

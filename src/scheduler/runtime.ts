@@ -1,0 +1,189 @@
+/**
+ * A running scheduler: its loops, and their orderly start and end.
+ *
+ *   start()   registers, then runs the task loop, the heartbeat, and one loop per event handler
+ *   stop()    takes nothing more; waits for handlers; fires their signals; releases the rest; unregisters
+ */
+import { AzothError } from "../errors.ts";
+import type { StoreCore } from "../store/store-core.ts";
+import type { Work } from "../store/work.ts";
+import type { Delivery } from "../subscriptions/delivery.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { HandlerAdmission } from "./admission.ts";
+import { Executor } from "./executor.ts";
+import { Membership } from "./membership.ts";
+import type { SchedulerSettings } from "./options.ts";
+import { TaskLoop } from "./task-loop.ts";
+import { Ticker } from "./ticker.ts";
+import { takeTurn } from "./turn.ts";
+
+/** After their signals, handlers get this long to settle before their tasks are released. */
+const settleMs = 1_000;
+/** Tries to write the last commit of a shutdown, while the store fails. */
+const farewellTries = 5;
+
+export interface RuntimeOptions {
+  readonly core: StoreCore;
+  readonly settings: SchedulerSettings;
+  readonly admission: HandlerAdmission;
+  readonly telemetry: Telemetry;
+  readonly deliveries: readonly Delivery[];
+}
+
+export class Runtime {
+  /** Resolves when it has stopped. */
+  readonly stopped: Promise<void>;
+  readonly #options: RuntimeOptions;
+  readonly #membership: Membership;
+  readonly #executor: Executor;
+  readonly #loop: TaskLoop;
+  readonly #taskTicker: Ticker;
+  readonly #beatTicker: Ticker;
+  readonly #deliveryTickers: readonly Ticker[];
+  #stopListening: () => void = () => {};
+  #resolveStopped: () => void = () => {};
+  #stopping: Promise<void> | undefined;
+  /** Called on each report while stopping. */
+  #onSettled: (() => void) | undefined;
+
+  constructor(options: RuntimeOptions) {
+    this.#options = options;
+    const { core, settings, admission, telemetry, deliveries } = options;
+    const { taskTypes } = admission;
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve;
+    });
+    this.#executor = new Executor({
+      core,
+      admission,
+      telemetry,
+      slots: settings.slots,
+      gracePeriodMs: settings.gracePeriodMs,
+      onReport: () => {
+        this.#taskTicker.wake();
+        this.#onSettled?.();
+      },
+    });
+    this.#membership = new Membership({
+      core,
+      telemetry,
+      taskTypes,
+      name: settings.name,
+      claimMs: settings.claimMs,
+      maxLostClaims: settings.maxLostClaims,
+      onDeclaredDead: () => {
+        const reason = new AzothError("CLAIM_LOST", "This scheduler was silent for too long, and its claims were taken over.");
+        this.#executor.stop(() => reason);
+      },
+      onTakeover: () => this.#taskTicker.wake(),
+    });
+    this.#loop = new TaskLoop({
+      core,
+      telemetry,
+      taskTypes,
+      executor: this.#executor,
+      instance: () => this.#membership.instance,
+      pollIntervalMs: settings.pollIntervalMs,
+      maxLostClaims: settings.maxLostClaims,
+    });
+    this.#taskTicker = this.#ticker("the task loop", () => this.#loop.runOnce());
+    this.#beatTicker = this.#ticker("the heartbeat", () => this.#membership.beat());
+    this.#deliveryTickers = deliveries.map((delivery) => {
+      return this.#ticker(`event handler ${delivery.handler.name}`, () => this.#deliver(delivery));
+    });
+  }
+
+  async start(): Promise<void> {
+    await this.#membership.join();
+    const { core } = this.#options;
+    this.#stopListening = core.notices.listen(() => {
+      this.#taskTicker.wake();
+      for (const ticker of this.#deliveryTickers) ticker.wake();
+    });
+    for (const ticker of [this.#taskTicker, this.#beatTicker, ...this.#deliveryTickers]) ticker.start();
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#shutDown().finally(this.#resolveStopped);
+    return this.#stopping;
+  }
+
+  async #shutDown(): Promise<void> {
+    const { settings, telemetry } = this.#options;
+    this.#loop.stopAccepting();
+    await this.#settled(settings.gracePeriodMs);
+    const reason = new AzothError("SHUTTING_DOWN", "The scheduler is stopping.");
+    this.#executor.stop(() => reason);
+    await this.#settled(Math.min(settleMs, settings.gracePeriodMs));
+    this.#stopListening();
+    await Promise.all([this.#taskTicker, ...this.#deliveryTickers].map((ticker) => ticker.stop()));
+    const { instance } = this.#membership;
+    try {
+      const released = await this.#farewell();
+      telemetry.emit({ name: "scheduler.stopped", instance, released });
+    } finally {
+      // Last, so that the claims stay valid while the rest is being recorded.
+      await this.#beatTicker.stop();
+    }
+  }
+
+  /** Resolves when no handler runs any more, at the latest after `ms`. */
+  async #settled(ms: number): Promise<void> {
+    const { clock } = this.#options.core;
+    const settled = new AbortController();
+    this.#onSettled = () => {
+      if (this.#executor.running.length === 0) settled.abort();
+    };
+    this.#onSettled();
+    await clock.sleep(ms, settled.signal);
+    this.#onSettled = undefined;
+  }
+
+  /** The last commit: what finished is recorded, what did not is released, and this instance unregisters. */
+  async #farewell(): Promise<number> {
+    const { core } = this.#options;
+    const reports = this.#executor.takeReports();
+    for (let tried = 1; ; tried++) {
+      try {
+        return await core.queue.submit({ run: (work) => this.#leave(work, reports) });
+      } catch (error) {
+        // Unrecorded, they would wait until the claim runs out; that is the fallback, not the aim.
+        if (tried === farewellTries) throw error;
+        this.#failed("the shutdown", error, 100 * tried);
+        await core.clock.sleep(100 * tried);
+      }
+    }
+  }
+
+  async #leave(work: Work, reports: Parameters<typeof takeTurn>[1]["reports"]): Promise<number> {
+    const { maxLostClaims } = this.#options.settings;
+    const { instance } = this.#membership;
+    await takeTurn(work, { instance, reports, freeSlots: 0, taskTypes: [], maxLostClaims });
+    await work.flush();
+    const detail = "The scheduler stopped before the handler had finished.";
+    const held = work.know(await work.engine.lockTasksRunBy(instance, Number.MAX_SAFE_INTEGER));
+    for (const state of held) {
+      if (state.run === null) continue;
+      await work.dispatch(state, { kind: "release", run: state.run.number, because: "shutdown", detail, maxLostClaims });
+    }
+    await this.#membership.leave(work, held.length);
+    return held.length;
+  }
+
+  async #deliver(delivery: Delivery): Promise<number> {
+    const { pollIntervalMs } = this.#options.settings;
+    const state = await delivery.deliverOnce();
+    if (state.is === "more") return 0;
+    return state.is === "retrying" ? Math.min(state.inMs, pollIntervalMs) : pollIntervalMs;
+  }
+
+  #ticker(what: string, runOnce: () => Promise<number>): Ticker {
+    const { clock } = this.#options.core;
+    return new Ticker({ clock, runOnce, onError: (error, retryInMs) => this.#failed(what, error, retryInMs) });
+  }
+
+  #failed(what: string, error: unknown, retryInMs: number): void {
+    const shown = error instanceof Error ? error : new Error(String(error));
+    this.#options.telemetry.emit({ name: "store.failed", what, error: shown, retryInMs });
+  }
+}

@@ -1,0 +1,225 @@
+/** Scheduler: the facade. Task management, the runtime's start and end, and event handlers; every rule is elsewhere. */
+import os from "node:os";
+import { AzothError, quote } from "../errors.ts";
+import { maxTasksPerCall } from "../limits.ts";
+import { parseName } from "../names.ts";
+import { type AzothDb, coreOf } from "../store/azoth-db.ts";
+import type { StoreCore } from "../store/store-core.ts";
+import { type TaskInfo, taskInfo } from "../store/task-info.ts";
+import { commandInWork, parseReason, type ScheduledTask, scheduleInWork } from "../store/task-verbs.ts";
+import { runTransaction, type Transaction } from "../store/transaction.ts";
+import { EventHandlers } from "../subscriptions/event-handlers.ts";
+import type { TaskCommand } from "../tasks/command.ts";
+import type { TaskStateName } from "../tasks/task-state.ts";
+import { taskStateNames } from "../tasks/task-state.ts";
+import { silentLogger } from "../telemetry/logger.ts";
+import { Telemetry } from "../telemetry/telemetry.ts";
+import { HandlerAdmission } from "./admission.ts";
+import { type HistoryOptions, type HistoryPage, readHistory } from "./history.ts";
+import { resolveOptions, type SchedulerOptions, type SchedulerSettings } from "./options.ts";
+import { Runtime } from "./runtime.ts";
+import { parseTaskFilter, type TaskFilter, type TaskPage } from "./task-filter.ts";
+import type { AnyTaskHandler, RequestFor } from "./task-handler.ts";
+
+/** How many tasks are in each state. */
+export type TaskCounts = Readonly<Record<TaskStateName, number>>;
+
+/**
+ * Schedules tasks and runs their handlers.
+ *
+ * Commands work whether or not it runs; several schedulers, in one or many processes, share one store's work.
+ *
+ * @example
+ * const scheduler = new Scheduler(db, { handlers: [report] });
+ * await scheduler.scheduleTask({ taskId: "daily", taskType: "generate_report", schedule: cron("0 0 0 * * *") });
+ * await scheduler.run({ signal });
+ */
+export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>
+  implements AsyncDisposable
+{
+  /** Event handlers: their checkpoints and dead letters. */
+  readonly eventHandlers: EventHandlers;
+  readonly #core: StoreCore;
+  readonly #settings: SchedulerSettings;
+  readonly #admission: HandlerAdmission;
+  readonly #telemetry: Telemetry;
+  #runtime: Runtime | undefined;
+
+  /** @throws AzothError INVALID_OPTION, INVALID_HANDLER, DUPLICATE_HANDLER */
+  constructor(db: AzothDb, options: SchedulerOptions<Handlers> = {}) {
+    this.#core = coreOf(db);
+    this.#settings = resolveOptions(options, `${os.hostname()}:${process.pid}`);
+    const { handlers, externalTaskTypes, defaults } = this.#settings;
+    const { maxPayloadBytes } = this.#core.options;
+    this.#telemetry = new Telemetry(options.logger ?? silentLogger, options.onSignal);
+    this.#admission = new HandlerAdmission({ handlers, externalTaskTypes, defaults, maxPayloadBytes });
+    this.eventHandlers = new EventHandlers({
+      core: this.#core,
+      admission: this.#admission,
+      telemetry: this.#telemetry,
+      handlers: this.#settings.eventHandlers,
+    });
+    // Transactions of the store itself pass the same door from now on.
+    this.#core.admission = this.#admission;
+  }
+
+  /**
+   * Schedules a task; when it resolves, the task is on disk. The same definition under a known id changes nothing,
+   * another definition replaces.
+   * @throws AzothError INVALID_TASK, INVALID_TASK_ID, UNKNOWN_TASK_TYPE, INVALID_PAYLOAD, PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, INVALID_CRON, …
+   */
+  async scheduleTask(request: RequestFor<Handlers>): Promise<ScheduledTask> {
+    const admitted = await this.#admission.admit(request);
+    const taskIds = admitted.taskId === undefined ? [] : [admitted.taskId];
+    return await this.#core.queue.submit({ taskIds, run: (work) => scheduleInWork(work, this.#core.ids, admitted) });
+  }
+
+  /** Schedules up to 10,000 tasks in one commit: all of them, or none if one is refused. @throws as `scheduleTask` */
+  async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
+    if (!Array.isArray(requests) || requests.length > maxTasksPerCall) {
+      const shown = quote(requests);
+      throw new AzothError("INVALID_TASK", `scheduleTasks takes an array of at most ${maxTasksPerCall} tasks, and got ${shown}.`);
+    }
+    const admitted = await Promise.all(requests.map((request) => this.#admission.admit(request)));
+    const taskIds = admitted.map(({ taskId }) => taskId).filter((id) => id !== undefined);
+    return await this.#core.queue.submit({
+      taskIds,
+      run: async (work) => {
+        await work.reserveSeqs(admitted.length);
+        const scheduled: ScheduledTask[] = [];
+        for (const task of admitted) scheduled.push(await scheduleInWork(work, this.#core.ids, task));
+        return scheduled;
+      },
+    });
+  }
+
+  /** Ends a task in whatever state; a running handler gets its signal, and its result is refused. @throws AzothError TASK_NOT_FOUND */
+  async cancelTask(taskId: string, reason: string): Promise<TaskInfo> {
+    return await this.#command(taskId, { kind: "cancel", reason: parseReason(reason, "reason") });
+  }
+
+  /** Keeps a task from starting until it is resumed; a run in progress goes on. @throws AzothError TASK_NOT_FOUND, TASK_FINISHED, TASK_CANCELLED */
+  async pauseTask(taskId: string, reason?: string): Promise<TaskInfo> {
+    const because = reason === undefined ? {} : { reason: parseReason(reason, "reason") };
+    return await this.#command(taskId, { kind: "pause", ...because });
+  }
+
+  /**
+   * Lets a paused task go on with its next occurrence, or a disabled one with a fresh retry count; occurrences that
+   * fell into a pause are skipped, and recorded. @throws AzothError TASK_NOT_FOUND, TASK_FINISHED, TASK_CANCELLED
+   */
+  async resumeTask(taskId: string): Promise<TaskInfo> {
+    return await this.#command(taskId, { kind: "resume" });
+  }
+
+  /**
+   * Runs a task now: a waiting one-off or retry earlier than planned, a recurring task once more between its
+   * occurrences, an ended one once again. @throws AzothError TASK_NOT_FOUND, TASK_RUNNING, TASK_PAUSED, TASK_CANCELLED
+   */
+  async runTaskNow(taskId: string): Promise<TaskInfo> {
+    return await this.#command(taskId, { kind: "run-now" });
+  }
+
+  /** A task as it stands, or null if there is none with this id. */
+  async getTask(taskId: string): Promise<TaskInfo | null> {
+    const state = await this.#core.engine.reads.findTask(parseName(taskId, "taskId", "INVALID_TASK_ID"));
+    return state === null ? null : taskInfo(state);
+  }
+
+  /** Tasks by a filter, oldest first, page by page. @throws AzothError INVALID_FILTER */
+  async listTasks(filter: TaskFilter = {}): Promise<TaskPage> {
+    const query = parseTaskFilter(filter);
+    // One more than asked for tells whether there is a next page.
+    const found = await this.#core.engine.reads.findTasks({ ...query, limit: query.limit + 1 });
+    const page = found.slice(0, query.limit);
+    const last = found.length > query.limit ? page.at(-1) : undefined;
+    return { tasks: page.map(taskInfo), nextCursor: last === undefined ? null : String(last.seq) };
+  }
+
+  /** The executions of a task, latest first. @throws AzothError TASK_NOT_FOUND, INVALID_FILTER */
+  async history(taskId: string, options: HistoryOptions = {}): Promise<HistoryPage> {
+    const { reads } = this.#core.engine;
+    if ((await this.getTask(taskId)) === null) {
+      throw new AzothError("TASK_NOT_FOUND", `There is no task ${quote(taskId)}. Check the id, or list the tasks.`);
+    }
+    return await readHistory(reads, taskId, options);
+  }
+
+  /** How many tasks are in each state. */
+  async countTasks(): Promise<TaskCounts> {
+    const counts = Object.fromEntries(taskStateNames.map((name) => [name, 0])) as Record<TaskStateName, number>;
+    for (const { state, count } of await this.#core.engine.reads.countTasks()) counts[state] += count;
+    return counts;
+  }
+
+  /** As `AzothDb.transaction`: own events, own tables and tasks in one commit. */
+  async transaction<T>(callback: (transaction: Transaction) => T | Promise<T>): Promise<T> {
+    const run = (work: Parameters<typeof runTransaction>[1]) => runTransaction(this.#core, work, callback, this.#admission);
+    return await this.#core.queue.submit({ exclusive: true, run });
+  }
+
+  /**
+   * Runs until `signal` aborts or `stop` is called, and resolves when everything is stopped.
+   * @throws AzothError SCHEDULER_RUNNING, or why it could not start
+   */
+  async run(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
+    const { signal } = options;
+    if (signal?.aborted === true) return;
+    let aborted = false;
+    const onAbort = () => {
+      aborted = true;
+      void this.stop();
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
+    try {
+      const { stopped } = await this.start();
+      // The signal may have fired while it was starting.
+      if (aborted) void this.stop();
+      await stopped;
+    } finally {
+      signal?.removeEventListener("abort", onAbort);
+    }
+  }
+
+  /** Starts in the background; resolves when it is at work. @throws AzothError SCHEDULER_RUNNING */
+  async start(): Promise<{ readonly stopped: Promise<void> }> {
+    if (this.#runtime !== undefined) {
+      throw new AzothError("SCHEDULER_RUNNING", "This scheduler is running already. Call run() or start() once.");
+    }
+    const runtime = new Runtime({
+      core: this.#core,
+      settings: this.#settings,
+      admission: this.#admission,
+      telemetry: this.#telemetry,
+      deliveries: this.eventHandlers.deliveries,
+    });
+    this.#runtime = runtime;
+    try {
+      await runtime.start();
+    } catch (error) {
+      this.#runtime = undefined;
+      throw error;
+    }
+    void runtime.stopped.then(() => {
+      if (this.#runtime === runtime) this.#runtime = undefined;
+    });
+    return { stopped: runtime.stopped };
+  }
+
+  /**
+   * Stops: takes nothing more, waits for running tasks up to the grace period, then fires their signals, and
+   * releases what is left, so that it runs again soon. Resolves when all is recorded; does nothing if it is not running.
+   */
+  async stop(): Promise<void> {
+    await this.#runtime?.stop();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop();
+  }
+
+  async #command(taskId: string, command: TaskCommand): Promise<TaskInfo> {
+    const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
+    return await this.#core.queue.submit({ taskIds: [id], run: (work) => commandInWork(work, id, command) });
+  }
+}

@@ -1,0 +1,83 @@
+/** Which tasks to list. */
+import { AzothError, quote } from "../errors.ts";
+import { defaultPageSize, maxPageSize } from "../limits.ts";
+import { refuseUnknownKeys } from "../names.ts";
+import { type Instant, parseInstant } from "../schedule/instant.ts";
+import type { TaskQuery } from "../store/engine.ts";
+import type { TaskInfo } from "../store/task-info.ts";
+import { type TaskStateName, taskStateNames } from "../tasks/task-state.ts";
+
+/** The conditions are joined by "and". */
+export interface TaskFilter {
+  /** True: tasks that will run again without anybody's doing. False: paused and ended ones. */
+  readonly enabled?: boolean;
+  readonly state?: TaskStateName | readonly TaskStateName[];
+  readonly taskType?: string;
+  /** Only tasks whose id begins with this. */
+  readonly idPrefix?: string;
+  /** Only waiting tasks that are due at or after this instant. */
+  readonly dueFrom?: Instant;
+  /** Only waiting tasks that are due before this instant. */
+  readonly dueUntil?: Instant;
+  /** At most so many, 1 to 1,000. Defaults to 100. */
+  readonly limit?: number;
+  /** The `nextCursor` of the page before. */
+  readonly cursor?: string;
+}
+
+/** One page of a listing, oldest task first. */
+export interface TaskPage {
+  readonly tasks: readonly TaskInfo[];
+  /** Pass it as `cursor` to get the next page; null on the last one. */
+  readonly nextCursor: string | null;
+}
+
+const keys = ["enabled", "state", "taskType", "idPrefix", "dueFrom", "dueUntil", "limit", "cursor"];
+
+/** @throws AzothError INVALID_FILTER, INVALID_INSTANT */
+export function parseTaskFilter(filter: TaskFilter): TaskQuery {
+  if (typeof filter !== "object" || filter === null) throw invalid(`must be an object, and is ${quote(filter)}`);
+  refuseUnknownKeys(filter, keys, "The task filter", "INVALID_FILTER");
+  const { enabled, taskType, idPrefix, limit = defaultPageSize, cursor } = filter;
+  if (enabled !== undefined && typeof enabled !== "boolean") throw invalid(`has enabled: ${quote(enabled)}, which is no boolean`);
+  for (const [name, value] of Object.entries({ taskType, idPrefix, cursor })) {
+    if (value !== undefined && typeof value !== "string") throw invalid(`has ${name}: ${quote(value)}, which is no string`);
+  }
+  if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
+    throw invalid(`has limit: ${quote(limit)}; it takes a whole number from 1 to ${maxPageSize}`);
+  }
+  const dueFromMs = filter.dueFrom === undefined ? undefined : parseInstant(filter.dueFrom, "dueFrom");
+  const dueUntilMs = filter.dueUntil === undefined ? undefined : parseInstant(filter.dueUntil, "dueUntil");
+  if (dueFromMs !== undefined && dueUntilMs !== undefined && dueFromMs > dueUntilMs) {
+    throw invalid(`has dueFrom after dueUntil: ${quote(filter.dueFrom)} > ${quote(filter.dueUntil)}`);
+  }
+  const states = parseStates(filter.state);
+  return {
+    afterSeq: cursor === undefined ? 0 : parseCursor(cursor),
+    limit,
+    ...(enabled === undefined ? {} : { enabled }),
+    ...(states === undefined ? {} : { states }),
+    ...(taskType === undefined ? {} : { taskType }),
+    ...(idPrefix === undefined || idPrefix === "" ? {} : { idPrefix }),
+    ...(dueFromMs === undefined ? {} : { dueFromMs }),
+    ...(dueUntilMs === undefined ? {} : { dueUntilMs }),
+  };
+}
+
+function parseStates(state: TaskFilter["state"]): readonly TaskStateName[] | undefined {
+  if (state === undefined) return undefined;
+  const states = (typeof state === "string" ? [state] : state) as readonly TaskStateName[];
+  const wrong = Array.isArray(states) ? states.find((name) => !taskStateNames.includes(name)) : state;
+  if (wrong !== undefined) throw invalid(`has state: ${quote(wrong)}; it takes ${taskStateNames.join(", ")}`);
+  return states;
+}
+
+function parseCursor(cursor: string): number {
+  const seq = /^\d{1,15}$/.test(cursor) ? Number(cursor) : Number.NaN;
+  if (Number.isNaN(seq)) throw invalid(`has cursor: ${quote(cursor)}, which no listing returned`);
+  return seq;
+}
+
+function invalid(what: string): AzothError {
+  return new AzothError("INVALID_FILTER", `The task filter ${what}.`);
+}

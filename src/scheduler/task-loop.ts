@@ -1,0 +1,134 @@
+/**
+ * The scheduler's loop: records what has finished, takes what is due, starts it, and sleeps until there is more.
+ *
+ * It sleeps until the earliest due time, a finished run or a commit, whichever comes first; the poll interval is
+ * only the longest it sleeps. It never sees SQL, and decides nothing about tasks.
+ */
+import { AzothError } from "../errors.ts";
+import type { StoreCore } from "../store/store-core.ts";
+import type { LifecycleEvent } from "../tasks/events.ts";
+import type { TaskState } from "../tasks/task-state.ts";
+import type { Telemetry } from "../telemetry/telemetry.ts";
+import type { Executor, Report } from "./executor.ts";
+import { runFacts } from "./executor.ts";
+import { takeTurn } from "./turn.ts";
+
+export interface TaskLoopOptions {
+  readonly core: StoreCore;
+  readonly telemetry: Telemetry;
+  readonly executor: Executor;
+  readonly instance: () => number;
+  readonly taskTypes: readonly string[];
+  readonly pollIntervalMs: number;
+  readonly maxLostClaims: number;
+}
+
+export class TaskLoop {
+  readonly #options: TaskLoopOptions;
+  #accepting = true;
+  #nextSurveyMs = Number.NEGATIVE_INFINITY;
+
+  constructor(options: TaskLoopOptions) {
+    this.#options = options;
+  }
+
+  /** From now on results are recorded, and nothing is taken. */
+  stopAccepting(): void {
+    this.#accepting = false;
+  }
+
+  /** One round; resolves with the milliseconds until there may be something to do. */
+  async runOnce(): Promise<number> {
+    const { core, executor, taskTypes, pollIntervalMs } = this.#options;
+    const nowMs = core.clock.now();
+    const mayTake = this.#accepting && executor.freeSlots > 0;
+    const dueAtMs = mayTake ? await core.engine.reads.nextDueAt(taskTypes) : null;
+    if (executor.hasReports || (dueAtMs !== null && dueAtMs <= nowMs)) {
+      await this.#turn();
+      return executor.hasReports ? 0 : await this.#msUntilNext();
+    }
+    await this.#stopLostRuns();
+    await this.#survey(nowMs);
+    return dueAtMs === null ? pollIntervalMs : Math.min(pollIntervalMs, dueAtMs - nowMs);
+  }
+
+  async #msUntilNext(): Promise<number> {
+    const { core, executor, taskTypes, pollIntervalMs } = this.#options;
+    // Without a free slot the next report is what to wait for.
+    if (!this.#accepting || executor.freeSlots === 0) return pollIntervalMs;
+    const dueAtMs = await core.engine.reads.nextDueAt(taskTypes);
+    return dueAtMs === null ? pollIntervalMs : Math.max(0, Math.min(pollIntervalMs, dueAtMs - core.clock.now()));
+  }
+
+  async #turn(): Promise<void> {
+    const { core, executor, instance, taskTypes, maxLostClaims } = this.#options;
+    const reports = executor.takeReports();
+    const freeSlots = this.#accepting ? executor.freeSlots : 0;
+    try {
+      const { recorded, claimed } = await core.queue.submit({
+        run: (work) => takeTurn(work, { instance: instance(), reports, freeSlots, taskTypes, maxLostClaims }),
+      });
+      executor.start(claimed);
+      this.#announce(reports, recorded, claimed);
+    } catch (error) {
+      // Nothing of it was committed: what was to be recorded waits for the next turn.
+      executor.returnReports(reports);
+      throw error;
+    }
+  }
+
+  /** Tells handlers whose claims are gone (cancelled, or taken over) to stop. */
+  async #stopLostRuns(): Promise<void> {
+    const { core, executor, instance } = this.#options;
+    if (executor.running.length === 0) return;
+    const held = new Set((await core.engine.reads.runsOf(instance())).map(({ seq, run }) => `${seq}.${run}`));
+    for (const handlerRun of executor.running) {
+      if (held.has(handlerRun.executionId) || handlerRun.stopReason !== undefined) continue;
+      const { taskId } = handlerRun.state;
+      const task = await core.engine.reads.findTask(taskId);
+      const cancelled = task?.phase === "cancelled";
+      const [code, message] = cancelled
+        ? (["TASK_CANCELLED", `Task ${taskId} was cancelled.`] as const)
+        : (["CLAIM_LOST", `The claim on task ${taskId} is gone.`] as const);
+      handlerRun.stop(new AzothError(code, message));
+    }
+  }
+
+  /** Now and then, looks for overdue tasks that nobody here can run. */
+  async #survey(nowMs: number): Promise<void> {
+    const { core, taskTypes, telemetry, pollIntervalMs } = this.#options;
+    if (!telemetry.observed || nowMs < this.#nextSurveyMs) return;
+    this.#nextSurveyMs = nowMs + 60 * pollIntervalMs;
+    const types = await core.engine.reads.overdueOfOtherTypes(taskTypes, nowMs);
+    if (types.length > 0) telemetry.emit({ name: "tasks.unhandled", types });
+  }
+
+  #announce(reports: readonly Report[], recorded: readonly (readonly LifecycleEvent[])[], claimed: readonly TaskState[]): void {
+    const { telemetry } = this.#options;
+    if (!telemetry.observed) return;
+    for (const [index, { handlerRun }] of reports.entries()) {
+      for (const event of recorded[index] ?? []) announceEnd(telemetry, runFacts(handlerRun), event);
+    }
+    for (const { seq, taskId, taskType, run } of claimed) {
+      if (run === null) continue;
+      const facts = { taskId, taskType, executionId: `${seq}.${run.number}`, attempt: run.attempt };
+      telemetry.emit({ name: "task.started", ...facts, latenessMs: Math.max(0, run.startedAtMs - run.scheduledForMs) });
+    }
+  }
+}
+
+function announceEnd(telemetry: Telemetry, facts: ReturnType<typeof runFacts>, event: LifecycleEvent): void {
+  switch (event.type) {
+    case "TaskExecuted": {
+      const { success, durationMs, error, retryAtMs = null } = event.data;
+      if (success) return telemetry.emit({ name: "task.succeeded", ...facts, durationMs });
+      const { code = "HANDLER_FAILED", message = "" } = error ?? {};
+      return telemetry.emit({ name: "task.failed", ...facts, durationMs, code, message, retryAtMs });
+    }
+    case "TaskSnoozed":
+      return telemetry.emit({ name: "task.snoozed", ...facts, untilMs: event.data.untilMs });
+    case "TaskResultRefused":
+      return telemetry.emit({ name: "task.refused", ...facts, because: event.data.because });
+    default:
+  }
+}

@@ -1,0 +1,100 @@
+/** The log as users read it: recorded events, by pages, and as a live stream. */
+import { yieldToEventLoop } from "../clock.ts";
+import { decodeJson } from "../codec.ts";
+import { AzothError, quote } from "../errors.ts";
+import { maxPageSize } from "../limits.ts";
+import { type Instant, parseInstant } from "../schedule/instant.ts";
+import type { EngineReads, EventQuery, StoredEvent } from "./engine.ts";
+
+/** One event of the log. */
+export interface RecordedEvent<Payload = unknown> {
+  /** 1, 2, 3, … without gaps, in the order of commits. */
+  readonly position: number;
+  /** `TaskScheduled`, `TaskExecuted`, …, or a type of the user's own. */
+  readonly eventType: string;
+  readonly recordedAt: Date;
+  /** The task it belongs to; absent for events appended apart from any task. */
+  readonly taskId?: string;
+  /** The run that it belongs to, if it belongs to one. */
+  readonly executionId?: string;
+  /** The version of the payload's shape. */
+  readonly version: number;
+  /** The user's payload, or the data of a lifecycle event (its instants are epoch milliseconds under names ending in `Ms`). */
+  readonly payload: Payload;
+}
+
+/** Which events to read; the conditions are joined by "and". */
+export interface LogFilter {
+  /** Only events after this position. Defaults to 0: from the beginning. */
+  readonly after?: number;
+  readonly taskId?: string;
+  readonly eventTypes?: readonly string[];
+  /** Only events recorded at or after this instant. */
+  readonly since?: Instant;
+  /** Only events recorded before this instant. */
+  readonly until?: Instant;
+}
+
+/** Positions that one page may look at, so that a sparse filter does not hold the event loop. */
+const scanLimit = 5_000;
+
+/** The public name of a run: its task's internal number and its own. Never repeats. */
+export function executionIdOf(task: number, run: number): string {
+  return `${task}.${run}`;
+}
+
+export function recordedEvent(event: StoredEvent): RecordedEvent {
+  return {
+    position: event.position,
+    eventType: event.type,
+    recordedAt: new Date(event.atMs),
+    ...(event.taskId === null ? {} : { taskId: event.taskId }),
+    ...(event.task === null || event.run === null ? {} : { executionId: executionIdOf(event.task, event.run) }),
+    version: event.version,
+    payload: decodeJson(event.data),
+  };
+}
+
+/** @throws AzothError INVALID_FILTER */
+export function parseLogFilter(filter: LogFilter): EventQuery {
+  const known = ["after", "taskId", "eventTypes", "since", "until"];
+  const unknown = Object.keys(filter).find((key) => !known.includes(key));
+  if (unknown !== undefined) throw invalid(`has the unknown field ${quote(unknown)}; it takes ${known.join(", ")}`);
+  const { after = 0, taskId, eventTypes, since, until } = filter;
+  if (!Number.isSafeInteger(after) || after < 0) throw invalid(`has after: ${quote(after)}, which is no position (0, 1, 2, …)`);
+  if (taskId !== undefined && typeof taskId !== "string") throw invalid(`has taskId: ${quote(taskId)}, which is no string`);
+  if (eventTypes !== undefined && !(Array.isArray(eventTypes) && eventTypes.every((type) => typeof type === "string"))) {
+    throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
+  }
+  const sinceMs = since === undefined ? undefined : parseInstant(since, "since");
+  const untilMs = until === undefined ? undefined : parseInstant(until, "until");
+  if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
+    throw invalid(`has since after until: ${quote(since)} > ${quote(until)}`);
+  }
+  return {
+    afterPosition: after,
+    limit: maxPageSize,
+    scanLimit,
+    ...(taskId === undefined ? {} : { taskId }),
+    ...(eventTypes === undefined ? {} : { types: eventTypes }),
+    ...(sinceMs === undefined ? {} : { sinceMs }),
+    ...(untilMs === undefined ? {} : { untilMs }),
+  };
+}
+
+function invalid(what: string): AzothError {
+  return new AzothError("INVALID_FILTER", `The log filter ${what}.`);
+}
+
+/** Reads to the present end of the log, page by page; the return value is the position it came to. */
+export async function* readLog(reads: EngineReads, query: EventQuery): AsyncGenerator<RecordedEvent, number> {
+  let afterPosition = query.afterPosition;
+  for (;;) {
+    const page = await reads.readEvents({ ...query, afterPosition });
+    for (const event of page.events) yield recordedEvent(event);
+    afterPosition = page.scannedTo;
+    if (page.end) return afterPosition;
+    // Pages come from memory or a local file: without this, a long read would starve everything else.
+    await yieldToEventLoop();
+  }
+}

@@ -1,0 +1,41 @@
+/** A live reader of the log: first catches up, then follows, also what other processes commit. */
+import type { EventQuery } from "./engine.ts";
+import { Latch } from "./latch.ts";
+import { type RecordedEvent, readLog } from "./log.ts";
+import type { StoreCore } from "./store-core.ts";
+
+/** A safety net under the notices: no sleep is longer. */
+const longestWaitMs = 5_000;
+
+/** Ends when `signal` aborts. */
+export async function* followLog(
+  core: StoreCore,
+  query: EventQuery,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<RecordedEvent, void> {
+  const latch = new Latch(core.clock);
+  const stopListening = core.notices.listen(() => latch.wake());
+  let afterPosition = query.afterPosition;
+  try {
+    while (!isAborted(signal)) {
+      const page = readLog(core.engine.reads, { ...query, afterPosition });
+      for (;;) {
+        const next = await page.next();
+        if (next.done === true) {
+          afterPosition = next.value;
+          break;
+        }
+        yield next.value;
+        if (isAborted(signal)) return;
+      }
+      await latch.wait(longestWaitMs, signal);
+    }
+  } finally {
+    stopListening();
+  }
+}
+
+/** A function, because a signal changes while the loop waits. */
+function isAborted(signal: AbortSignal | undefined): boolean {
+  return signal?.aborted === true;
+}

@@ -1,0 +1,50 @@
+/** What can be done to tasks inside of a unit of work; shared by the facade, transactions and event handlers. */
+import { AzothError, quote } from "../errors.ts";
+import type { IdGenerator } from "../ids.ts";
+import { boundedText } from "../limits.ts";
+import type { TaskCommand } from "../tasks/command.ts";
+import type { AdmittedTask } from "../tasks/request.ts";
+import { dueAtMs } from "../tasks/task-state.ts";
+import { type TaskInfo, taskInfo } from "./task-info.ts";
+import type { Work } from "./work.ts";
+
+/** What became of a `scheduleTask`. */
+export interface ScheduledTask {
+  readonly taskId: string;
+  /** "unchanged" if the same definition was there already; "revived" if it had been cancelled. */
+  readonly change: "new" | "replaced" | "revived" | "unchanged";
+  /** When it will run; null if it is paused, running or ended. */
+  readonly nextRunAt: Date | null;
+}
+
+export async function scheduleInWork(work: Work, ids: IdGenerator, admitted: AdmittedTask): Promise<ScheduledTask> {
+  const { taskType, definition, payload } = admitted;
+  let { taskId } = admitted;
+  if (taskId === undefined) {
+    taskId = ids.next(work.context.nowMs);
+    work.knowNew(taskId);
+  }
+  const before = await work.task(taskId);
+  const { state, events } = await work.dispatch(before, { kind: "schedule", taskId, taskType, definition, payload });
+  const scheduled = events.find((event) => event.type === "TaskScheduled");
+  const due = dueAtMs(state);
+  const change = scheduled === undefined ? "unchanged" : scheduled.data.because;
+  return { taskId, change, nextRunAt: due === null ? null : new Date(due) };
+}
+
+/** @throws AzothError TASK_NOT_FOUND, or that the command does not fit the task's state */
+export async function commandInWork(work: Work, taskId: string, command: TaskCommand): Promise<TaskInfo> {
+  const state = await work.task(taskId);
+  if (state === null) {
+    throw new AzothError("TASK_NOT_FOUND", `There is no task ${quote(taskId)}. Check the id, or list the tasks.`, {
+      details: { taskId },
+    });
+  }
+  return taskInfo((await work.dispatch(state, command)).state);
+}
+
+/** @throws AzothError INVALID_TASK */
+export function parseReason(reason: unknown, what: string): string {
+  if (typeof reason !== "string") throw new AzothError("INVALID_TASK", `${what} must be a string, and is ${quote(reason)}.`);
+  return boundedText(reason);
+}

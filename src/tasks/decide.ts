@@ -1,0 +1,115 @@
+/**
+ * The rules: what a command means for a task, as the events that follow from it.
+ *
+ * Pure: state, command and everything from outside come in, events go out; no events means that nothing changes.
+ * The rules live here once, for every engine, for replay and for simulation. See also
+ * `decide-run.ts` (start, finish, release) and `plan.ts` (which occurrence is next).
+ */
+import { AzothError, type ErrorCode, quote } from "../errors.ts";
+import type { DecisionContext, TaskCommand } from "./command.ts";
+import { decideRun } from "./decide-run.ts";
+import { encodeDefinition } from "./event-codec.ts";
+import { event, type LifecycleEvent } from "./events.ts";
+import { firstOccurrence, plannedAfter, skippedOccurrences } from "./plan.ts";
+import { anchoredSchedule, isRecurring, type TaskState } from "./task-state.ts";
+
+/**
+ * @throws AzothError if the command does not fit the state; nothing changes then.
+ */
+export function decide(state: TaskState | null, command: TaskCommand, context: DecisionContext): LifecycleEvent[] {
+  if (command.kind === "schedule") return decideSchedule(state, command, context);
+  if (state === null) throw new AzothError("TASK_NOT_FOUND", "There is no such task.");
+  switch (command.kind) {
+    case "cancel":
+      return decideCancel(state, command.reason, context);
+    case "pause":
+      return decidePause(state, command.reason, context);
+    case "resume":
+      return decideResume(state, context);
+    case "run-now":
+      return decideRunNow(state, context);
+    default:
+      return decideRun(state, command, context);
+  }
+}
+
+type ScheduleCommand = Extract<TaskCommand, { kind: "schedule" }>;
+
+function decideSchedule(state: TaskState | null, command: ScheduleCommand, context: DecisionContext): LifecycleEvent[] {
+  const { taskId, taskType, definition, payload } = command;
+  const revived = state?.phase === "cancelled";
+  if (state !== null && !revived && isSameTask(state, command)) return [];
+  const next = firstOccurrence(definition.schedule, context);
+  const because = state === null ? "new" : revived ? "revived" : "replaced";
+  const revision = (state?.revision ?? 0) + 1;
+  return [event("TaskScheduled", { taskId, taskType, because, revision, next, definition, payload }, context.nowMs)];
+}
+
+/** Applications declare their schedules at every boot: the same definition must change nothing. */
+function isSameTask(state: TaskState, command: ScheduleCommand): boolean {
+  return (
+    state.taskType === command.taskType &&
+    state.payload === command.payload &&
+    encodeDefinition(state.definition) === encodeDefinition(command.definition)
+  );
+}
+
+function decideCancel(state: TaskState, reason: string, { nowMs }: DecisionContext): LifecycleEvent[] {
+  if (state.phase === "cancelled") return [];
+  return [event("TaskCancelled", { reason, wasRunning: state.run !== null }, nowMs, state.run?.number)];
+}
+
+function decidePause(state: TaskState, reason: string | undefined, { nowMs }: DecisionContext): LifecycleEvent[] {
+  refuseEnded(state, "paused");
+  if (state.phase === "disabled") throw refused("TASK_FINISHED", state, "is disabled and cannot be paused");
+  return state.paused ? [] : [event("TaskPaused", reason === undefined ? {} : { reason }, nowMs)];
+}
+
+function decideResume(state: TaskState, context: DecisionContext): LifecycleEvent[] {
+  refuseEnded(state, "resumed");
+  const { nowMs } = context;
+  if (state.phase === "disabled") {
+    const next = plannedAfter(anchoredSchedule(state), nowMs, context) ?? originalOccurrence(state);
+    const runAtMs = isRecurring(state.definition.schedule) ? next.scheduledForMs : nowMs;
+    return [event("TaskResumed", { runAtMs, next }, nowMs)];
+  }
+  if (!state.paused) return [];
+  const { scheduledForMs, runAtMs } = state;
+  if (scheduledForMs === null || runAtMs === null) return [event("TaskResumed", {}, nowMs)];
+  const schedule = anchoredSchedule(state);
+  const next = plannedAfter(schedule, nowMs, context);
+  const overdue = isRecurring(schedule) && state.retryCount === 0 && runAtMs <= nowMs;
+  if (!overdue || next === undefined) return [event("TaskResumed", { runAtMs }, nowMs)];
+  // Nobody expects a burst on resuming: what fell into the pause is skipped, and said so.
+  const resumed = event("TaskResumed", { runAtMs: next.scheduledForMs, next }, nowMs);
+  const skipped = skippedOccurrences(schedule, scheduledForMs - 1, nowMs, "paused");
+  return [...skipped.map((data) => event("OccurrencesSkipped", data, nowMs)), resumed];
+}
+
+/** The nominal time of a one-time or immediate task that had already ended. */
+function originalOccurrence(state: TaskState): { scheduledForMs: number } {
+  const { schedule } = state.definition;
+  return { scheduledForMs: schedule.kind === "one-time" ? schedule.atMs : state.anchorMs };
+}
+
+function decideRunNow(state: TaskState, { nowMs }: DecisionContext): LifecycleEvent[] {
+  if (state.phase === "cancelled") throw refused("TASK_CANCELLED", state, "was cancelled; schedule it again");
+  if (state.phase === "running") throw refused("TASK_RUNNING", state, "is running already");
+  if (state.paused) throw refused("TASK_PAUSED", state, "is paused; resume it first");
+  const { scheduledForMs } = state;
+  // A pending retry, an overdue occurrence and a one-off run as themselves, only earlier; a recurring task runs once more.
+  const asItself =
+    scheduledForMs !== null &&
+    (state.retryCount > 0 || scheduledForMs <= nowMs || !isRecurring(state.definition.schedule));
+  const extra = Math.max(nowMs, (state.lastScheduledForMs ?? Number.NEGATIVE_INFINITY) + 1);
+  return [event("TaskRunRequested", { scheduledForMs: asItself ? scheduledForMs : extra, runAtMs: nowMs }, nowMs)];
+}
+
+function refuseEnded(state: TaskState, what: string): void {
+  if (state.phase === "completed") throw refused("TASK_FINISHED", state, `has completed and cannot be ${what}`);
+  if (state.phase === "cancelled") throw refused("TASK_CANCELLED", state, `was cancelled and cannot be ${what}`);
+}
+
+function refused(code: ErrorCode, state: TaskState, why: string): AzothError {
+  return new AzothError(code, `Task ${quote(state.taskId)} ${why}.`, { details: { taskId: state.taskId } });
+}
