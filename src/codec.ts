@@ -115,7 +115,8 @@ function isLeaf(value: unknown): boolean {
 }
 
 function refusal(value: unknown, what: string, path: readonly (string | number)[]): AzothError {
-  const shown = value instanceof Object && !Array.isArray(value) ? `a ${value.constructor?.name ?? "object"}` : quote(value);
+  const shown =
+    value instanceof Object && !Array.isArray(value) ? `a ${value.constructor?.name ?? "object"}` : quote(value);
   const at = path.length === 0 ? "" : ` at ${path.slice(0, 10).map(String).join(".").slice(0, 120)}`;
   return new AzothError(
     "PAYLOAD_NOT_JSON",
@@ -131,7 +132,8 @@ function fromPlain(value: unknown): unknown {
   const keys = Object.keys(record);
   const only = keys.length === 1 ? keys[0] : undefined;
   const tagged = only === undefined ? undefined : record[only];
-  if (only === "$object" && typeof tagged === "object" && tagged !== null) return mapValues(tagged as Record<string, unknown>);
+  if (only === "$object" && typeof tagged === "object" && tagged !== null)
+    return mapValues(tagged as Record<string, unknown>);
   if (only === "$date" && typeof tagged === "string") return new Date(tagged);
   if (only === "$bigint" && typeof tagged === "string") return BigInt(tagged);
   if (only === "$bytes" && typeof tagged === "string") return new Uint8Array(Buffer.from(tagged, "base64"));
@@ -141,7 +143,12 @@ function fromPlain(value: unknown): unknown {
 function mapValues(record: Record<string, unknown>): Record<string, unknown> {
   const copy: Record<string, unknown> = {};
   for (const key of Object.keys(record)) {
-    Object.defineProperty(copy, key, { value: fromPlain(record[key]), enumerable: true, writable: true, configurable: true });
+    Object.defineProperty(copy, key, {
+      value: fromPlain(record[key]),
+      enumerable: true,
+      writable: true,
+      configurable: true,
+    });
   }
   return copy;
 }

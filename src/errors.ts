@@ -11,54 +11,138 @@ export const errorCatalogue = {
   INVALID_CRON: ["A cron expression is malformed.", "Correct the field that the message names."],
   CRON_NEVER_MATCHES: ["A cron expression can never match a date.", "Choose a day that exists in the chosen months."],
   INVALID_TIME_ZONE: ["A time zone is not a known IANA name.", 'Use a name such as "Europe/Rome" or "UTC".'],
-  INVALID_INTERVAL: ["An interval is not a positive whole number of milliseconds.", 'Use a duration such as "90s" or "5m".'],
-  INVALID_INSTANT: ["A date or instant does not exist or lacks its offset.", 'Use a Date or an ISO string such as "2026-01-31T09:00:00Z".'],
-  INVALID_DURATION: ["A duration cannot be read or is out of range.", 'Use milliseconds, "90s", "5m", "1h30m" or ISO 8601 "PT5M".'],
-  INVALID_SCHEDULE: ["A schedule is not one that cron, interval, oneTime or immediate makes.", "Build it with one of these four functions."],
+  INVALID_INTERVAL: [
+    "An interval is not a positive whole number of milliseconds.",
+    'Use a duration such as "90s" or "5m".',
+  ],
+  INVALID_INSTANT: [
+    "A date or instant does not exist or lacks its offset.",
+    'Use a Date or an ISO string such as "2026-01-31T09:00:00Z".',
+  ],
+  INVALID_DURATION: [
+    "A duration cannot be read or is out of range.",
+    'Use milliseconds, "90s", "5m", "1h30m" or ISO 8601 "PT5M".',
+  ],
+  INVALID_SCHEDULE: [
+    "A schedule is not one that cron, interval, oneTime or immediate makes.",
+    "Build it with one of these four functions.",
+  ],
 
   // Tasks
-  INVALID_TASK: ["A task definition has a missing, unknown or wrongly typed field.", "Correct the field that the message names."],
+  INVALID_TASK: [
+    "A task definition has a missing, unknown or wrongly typed field.",
+    "Correct the field that the message names.",
+  ],
   INVALID_TASK_ID: ["A task id is empty, too long, or has control characters.", "Use 1 to 255 printable characters."],
-  UNKNOWN_TASK_TYPE: ["No handler of this scheduler takes the task type.", "Register a handler, or name the type in `externalTaskTypes`."],
-  INVALID_PAYLOAD: ["A payload was refused by the handler's schema or validate function.", "Correct the payload at the path that the message names."],
-  PAYLOAD_NOT_JSON: ["A value cannot be stored as JSON.", "Use plain data: null, booleans, numbers, strings, arrays, objects, Date, bigint, Uint8Array."],
-  PAYLOAD_TOO_LARGE: ["A payload or result exceeds its size limit.", "Store the bulk elsewhere and pass a reference, or raise the limit."],
+  UNKNOWN_TASK_TYPE: [
+    "No handler of this scheduler takes the task type.",
+    "Register a handler, or name the type in `externalTaskTypes`.",
+  ],
+  INVALID_PAYLOAD: [
+    "A payload was refused by the handler's schema or validate function.",
+    "Correct the payload at the path that the message names.",
+  ],
+  PAYLOAD_NOT_JSON: [
+    "A value cannot be stored as JSON.",
+    "Use plain data: null, booleans, numbers, strings, arrays, objects, Date, bigint, Uint8Array.",
+  ],
+  PAYLOAD_TOO_LARGE: [
+    "A payload or result exceeds its size limit.",
+    "Store the bulk elsewhere and pass a reference, or raise the limit.",
+  ],
   TASK_NOT_FOUND: ["No task has this id.", "Check the id, or list the tasks."],
   TASK_CANCELLED: ["The task was cancelled, and the command needs a live one.", "Schedule it again."],
-  TASK_FINISHED: ["The task has ended, and the command needs a live one.", "Run it once more with runTaskNow, or schedule another definition."],
-  TASK_RUNNING: ["The task is running, and the command needs a waiting one.", "Wait for the run to end, or cancel the task."],
+  TASK_FINISHED: [
+    "The task has ended, and the command needs a live one.",
+    "Run it once more with runTaskNow, or schedule another definition.",
+  ],
+  TASK_RUNNING: [
+    "The task is running, and the command needs a waiting one.",
+    "Wait for the run to end, or cancel the task.",
+  ],
   TASK_PAUSED: ["The task is paused, and the command needs an active one.", "Resume it first."],
-  INVALID_FILTER: ["A filter or page has an unknown, reversed or out-of-range bound.", "Correct the bound that the message names."],
+  INVALID_FILTER: [
+    "A filter or page has an unknown, reversed or out-of-range bound.",
+    "Correct the bound that the message names.",
+  ],
 
   // Handlers and configuration
-  INVALID_HANDLER: ["A task handler or event handler lacks a part or has a wrong one.", "Correct the part that the message names."],
+  INVALID_HANDLER: [
+    "A task handler or event handler lacks a part or has a wrong one.",
+    "Correct the part that the message names.",
+  ],
   DUPLICATE_HANDLER: ["Two handlers have the same task type or name.", "Keep one of them."],
-  INVALID_OPTION: ["An option is unknown, of the wrong type or out of range.", "Correct the option that the message names."],
+  INVALID_OPTION: [
+    "An option is unknown, of the wrong type or out of range.",
+    "Correct the option that the message names.",
+  ],
   RESERVED_EVENT_TYPE: ["An event type belongs to the scheduler itself.", "Choose another name for the event."],
-  INVALID_EVENT: ["An event lacks a type, or its type is not a usable name.", "Give `eventType` a name of 1 to 255 printable characters."],
-  EVENT_HANDLER_NOT_FOUND: ["No event handler of this scheduler has this name.", "Check the name against the registered event handlers."],
-  DEAD_LETTER_NOT_FOUND: ["No dead letter has this id.", "List the dead letters; it may have been replayed or dropped."],
+  INVALID_EVENT: [
+    "An event lacks a type, or its type is not a usable name.",
+    "Give `eventType` a name of 1 to 255 printable characters.",
+  ],
+  EVENT_HANDLER_NOT_FOUND: [
+    "No event handler of this scheduler has this name.",
+    "Check the name against the registered event handlers.",
+  ],
+  DEAD_LETTER_NOT_FOUND: [
+    "No dead letter has this id.",
+    "List the dead letters; it may have been replayed or dropped.",
+  ],
 
   // Outcomes that stand in a task's history
-  HANDLER_FAILED: ["The handler threw or rejected.", "See the recorded message; the task retries while attempts remain."],
-  HANDLER_RESULT_INVALID: ["The handler returned something that is no event and no outcome.", "Return { eventType, payload }, an outcome, or nothing."],
+  HANDLER_FAILED: [
+    "The handler threw or rejected.",
+    "See the recorded message; the task retries while attempts remain.",
+  ],
+  HANDLER_RESULT_INVALID: [
+    "The handler returned something that is no event and no outcome.",
+    "Return { eventType, payload }, an outcome, or nothing.",
+  ],
   TASK_TIMED_OUT: ["The handler did not finish within the task's timeout.", "Honour ctx.signal, or raise timeout."],
-  CLAIM_LOST: ["The instance that ran the task stopped sending heartbeats, and its claim was taken over.", "Look for a crash, a suspend or a blocked event loop on that instance."],
-  SHUTTING_DOWN: ["The scheduler is stopping and released what had not finished.", "Nothing: the task runs again soon."],
+  CLAIM_LOST: [
+    "The instance that ran the task stopped sending heartbeats, and its claim was taken over.",
+    "Look for a crash, a suspend or a blocked event loop on that instance.",
+  ],
+  SHUTTING_DOWN: [
+    "The scheduler is stopping and released what had not finished.",
+    "Nothing: the task runs again soon.",
+  ],
 
   // The store
-  INVALID_LOCATION: ["A store location is empty or not usable.", "Pass a directory path, or \":memory:\"."],
-  STORE_NOT_WRITABLE: ["The store's directory or file cannot be created or written.", "Check that it exists, is a directory, and its permissions."],
-  STORE_NOT_AZOTH: ["The file is a database of another program, or no database at all.", "Point to another directory, or move the file away."],
+  INVALID_LOCATION: ["A store location is empty or not usable.", 'Pass a directory path, or ":memory:".'],
+  STORE_NOT_WRITABLE: [
+    "The store's directory or file cannot be created or written.",
+    "Check that it exists, is a directory, and its permissions.",
+  ],
+  STORE_NOT_AZOTH: [
+    "The file is a database of another program, or no database at all.",
+    "Point to another directory, or move the file away.",
+  ],
   STORE_TOO_NEW: ["The store was written by a newer version of this library.", "Upgrade azoth-scheduler."],
-  STORE_CORRUPT: ["The store's file is damaged or its contents contradict each other.", "Restore a backup; keep the damaged file for diagnosis."],
-  STORE_BUSY: ["Another process held the store's write lock for too long.", "Look for a long transaction in another process, or raise busyTimeout."],
+  STORE_CORRUPT: [
+    "The store's file is damaged or its contents contradict each other.",
+    "Restore a backup; keep the damaged file for diagnosis.",
+  ],
+  STORE_BUSY: [
+    "Another process held the store's write lock for too long.",
+    "Look for a long transaction in another process, or raise busyTimeout.",
+  ],
   STORE_FULL: ["The disk is full; nothing of the commit was kept.", "Free space; the scheduler goes on by itself."],
   STORE_FAILED: ["The storage reported an I/O or SQL error; nothing of the commit was kept.", "See the cause."],
   STORE_CLOSED: ["The store or scheduler is closed.", "Open it again."],
-  DRIVER_MISSING: ["No SQLite driver is available on this Node version.", "Use Node 22.13 or later, or install @photostructure/sqlite."],
-  TRANSACTION_TIMEOUT: ["A transaction callback did not settle in time and was rolled back.", "Do slow work outside of the transaction, or raise transactionTimeout."],
-  TRANSACTION_CLOSED: ["A transaction was used after its callback had settled.", "Await every call inside of the callback."],
+  DRIVER_MISSING: [
+    "No SQLite driver is available on this Node version.",
+    "Use Node 22.13 or later, or install @photostructure/sqlite.",
+  ],
+  TRANSACTION_TIMEOUT: [
+    "A transaction callback did not settle in time and was rolled back.",
+    "Do slow work outside of the transaction, or raise transactionTimeout.",
+  ],
+  TRANSACTION_CLOSED: [
+    "A transaction was used after its callback had settled.",
+    "Await every call inside of the callback.",
+  ],
   INVALID_SQL: ["The user's SQL statement was refused by the database.", "See the cause for the database's words."],
   SCHEDULER_RUNNING: ["The scheduler is already running.", "Call run() once per Scheduler."],
 } as const satisfies Record<string, readonly [meaning: string, mend: string]>;

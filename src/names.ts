@@ -8,10 +8,16 @@ const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 export function parseName(value: unknown, what: string, code: ErrorCode): string {
   if (typeof value !== "string") throw new AzothError(code, `${what} must be a string, and is ${quote(value)}.`);
   if (value.length === 0 || value.length > maxNameLength) {
-    throw new AzothError(code, `${what} must have 1 to ${maxNameLength} characters, and ${quote(value)} has ${value.length}.`);
+    throw new AzothError(
+      code,
+      `${what} must have 1 to ${maxNameLength} characters, and ${quote(value)} has ${value.length}.`,
+    );
   }
   if (value.trim() !== value || unprintable.test(value)) {
-    throw new AzothError(code, `${what} must have no control characters and no spaces around it, and is ${quote(value)}.`);
+    throw new AzothError(
+      code,
+      `${what} must have no control characters and no spaces around it, and is ${quote(value)}.`,
+    );
   }
   return value;
 }

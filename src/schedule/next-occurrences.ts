@@ -32,10 +32,11 @@ export function nextOccurrences(schedule: Schedule, options: NextOccurrencesOpti
   const checked = parseSchedule(schedule);
   if (checked.kind === "immediate") return [new Date(afterMs)];
   const dates: Date[] = [];
-  let next = nextOccurrence(checked, afterMs);
-  while (next !== undefined && dates.length < count) {
-    dates.push(new Date(next.atMs));
-    next = nextOccurrence(checked, next.atMs);
+  for (let fromMs = afterMs; dates.length < count; ) {
+    const next = nextOccurrence(checked, fromMs);
+    if (next === undefined) break;
+    fromMs = next.atMs;
+    dates.push(new Date(fromMs));
   }
   return dates;
 }

@@ -27,13 +27,13 @@ const keysOfKind = {
  */
 export function parseSchedule(value: unknown): Schedule {
   const parts = partsOf(value);
-  const kind = parseKind(parts["kind"]);
+  const kind = parseKind(parts.kind);
   refuseUnknownKeys(value, keysOfKind[kind], { code: "INVALID_SCHEDULE", what: `parts of a schedule of kind ${kind}` });
   switch (kind) {
     case "cron":
-      return makeCron(parts["expression"], parts["timeZone"]);
+      return makeCron(parts.expression, parts.timeZone);
     case "interval":
-      return makeInterval(parts["everyMs"], parts["anchorMs"]);
+      return makeInterval(parts.everyMs, parts.anchorMs);
     case "one-time":
       return parseOneTime(parts);
     case "immediate":

@@ -38,7 +38,10 @@ export class HandlerAdmission implements Admission {
       checkTaskHandler(handler);
       const { taskType } = handler;
       if (this.#registered.has(taskType)) {
-        throw new AzothError("DUPLICATE_HANDLER", `Two handlers have the task type ${quote(taskType)}. Keep one of them.`);
+        throw new AzothError(
+          "DUPLICATE_HANDLER",
+          `Two handlers have the task type ${quote(taskType)}. Keep one of them.`,
+        );
       }
       this.#registered.set(taskType, { handler, defaults: handlerDefaults(handler, options.defaults) });
     }
@@ -75,7 +78,8 @@ export class HandlerAdmission implements Admission {
 function handlerDefaults(handler: AnyTaskHandler, defaults: TaskDefaults): TaskDefaults {
   const { maxRetries, retry, timeout } = handler;
   return {
-    maxRetries: maxRetries === undefined ? defaults.maxRetries : parseInteger(maxRetries, "maxRetries", 0, 1_000_000_000),
+    maxRetries:
+      maxRetries === undefined ? defaults.maxRetries : parseInteger(maxRetries, "maxRetries", 0, 1_000_000_000),
     retry: resolveRetryPolicy(retry, defaults.retry),
     timeoutMs: timeout === undefined ? defaults.timeoutMs : parseTimeout(timeout, "timeout"),
   };
@@ -95,7 +99,9 @@ export async function validatePayload(handler: AnyTaskHandler, payload: unknown)
       if (verdict === false) throw new Error("validate returned false");
     } catch (cause) {
       const words = cause instanceof Error ? cause.message : quote(cause);
-      throw new AzothError("INVALID_PAYLOAD", `The payload for ${type} was refused: ${boundedText(words, 500)}.`, { cause });
+      throw new AzothError("INVALID_PAYLOAD", `The payload for ${type} was refused: ${boundedText(words, 500)}.`, {
+        cause,
+      });
     }
   }
   if (handler.payload === undefined) return payload;

@@ -44,7 +44,8 @@ export class DeferredWrites implements TaskTransaction {
 
   execute(sql: string, parameters: readonly SqlValue[] = []): void {
     this.#refuseClosed();
-    if (typeof sql !== "string") throw new AzothError("INVALID_SQL", `A statement must be a text of SQL, and is ${quote(sql)}.`);
+    if (typeof sql !== "string")
+      throw new AzothError("INVALID_SQL", `A statement must be a text of SQL, and is ${quote(sql)}.`);
     const bound = [...parameters];
     this.#writes.push(async (work) => {
       await work.flush();
@@ -88,6 +89,9 @@ export class DeferredWrites implements TaskTransaction {
 
   #refuseClosed(): void {
     if (this.#open) return;
-    throw new AzothError("TRANSACTION_CLOSED", "The run has ended; nothing more can be written through its transaction.");
+    throw new AzothError(
+      "TRANSACTION_CLOSED",
+      "The run has ended; nothing more can be written through its transaction.",
+    );
   }
 }

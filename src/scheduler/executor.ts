@@ -91,7 +91,8 @@ export class Executor {
     if (handlerRun.result === undefined && handlerRun.stopReason === undefined) {
       await handlerRun.change(handlerRun.state.definition.timeoutMs);
     }
-    const timedOut = handlerRun.result === undefined && handlerRun.stopReason === undefined ? timeOut(handlerRun) : null;
+    const timedOut =
+      handlerRun.result === undefined && handlerRun.stopReason === undefined ? timeOut(handlerRun) : null;
     // Most handlers settle as soon as their signal fires: let them, and the log need not speak of it.
     if (timedOut !== null) await yieldToEventLoop();
     if (handlerRun.result === undefined) {

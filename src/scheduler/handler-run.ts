@@ -8,7 +8,7 @@
  */
 import { sleepThrough } from "../clock.ts";
 import { decodeJson } from "../codec.ts";
-import { parseDuration } from "../duration.ts";
+import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
 import { boundedText } from "../limits.ts";
 import { executionIdOf } from "../store/log.ts";
@@ -68,20 +68,16 @@ export class HandlerRun {
 
   /** Calls the handler; resolves when it has settled, and never rejects. */
   async start(handler: AnyTaskHandler): Promise<void> {
-    let writes: DeferredWrites | undefined;
-    const transaction = () => {
-      writes ??= this.#deferredWrites();
-      return writes;
-    };
+    const context = new Context(this, this.#options);
     try {
       const stored = decodeJson(this.state.payload);
       const payload = checksPayload(handler) ? await validatePayload(handler, stored) : stored;
-      const returned: unknown = await handler.execute(this.#context(transaction), payload as never);
-      await writes?.close();
-      this.result = this.#resultOf(returned, writes ?? null);
+      const returned: unknown = await handler.execute(context, payload as never);
+      await context.writes?.close();
+      this.result = this.#resultOf(returned, context.writes ?? null);
     } catch (thrown) {
       // Close, so that a handler's stray code cannot write after its failure.
-      await writes?.close().catch(() => {});
+      await context.writes?.close().catch(() => {});
       this.result = thrown instanceof TaskOutcome ? this.#resultOf(thrown, null) : failure(failureOf(thrown));
     }
     this.#wake?.();
@@ -107,7 +103,8 @@ export class HandlerRun {
 
   #resultOf(returned: unknown, writes: DeferredWrites | null): Result {
     const kept = writes === null || writes.empty ? null : writes;
-    if (returned === undefined || returned === null) return { outcome: { kind: "succeeded" }, event: null, writes: kept };
+    if (returned === undefined || returned === null)
+      return { outcome: { kind: "succeeded" }, event: null, writes: kept };
     if (returned instanceof TaskOutcome) return resultOfOutcome(returned);
     try {
       const event = encodeTaskEvent(returned, this.#options.core.options.maxPayloadBytes);
@@ -119,45 +116,8 @@ export class HandlerRun {
     }
   }
 
-  #deferredWrites(): DeferredWrites {
-    const { core, admission } = this.#options;
-    const { maxPayloadBytes } = core.options;
-    return new DeferredWrites({ admission, ids: core.ids, nowMs: () => core.clock.now(), maxPayloadBytes });
-  }
-
-  #context(transaction: () => DeferredWrites): TaskContext {
-    const { core, logger } = this.#options;
-    const { state, run, executionId } = this;
-    const { clock } = core;
-    const signal = () => this.#signal();
-    return {
-      taskId: state.taskId,
-      taskType: state.taskType,
-      executionId,
-      scheduledFor: new Date(run.scheduledForMs),
-      startedAt: new Date(run.startedAtMs),
-      attempt: run.attempt,
-      maxRetries: state.definition.maxRetries,
-      idempotencyKey: `${state.taskId}/${run.revision}/${new Date(run.scheduledForMs).toISOString()}`,
-      // Most handlers never look at these: they are made when they are asked for.
-      get signal() {
-        return signal();
-      },
-      get transaction() {
-        return transaction();
-      },
-      get logger() {
-        return withFields(logger, { taskId: state.taskId, taskType: state.taskType, executionId, attempt: run.attempt });
-      },
-      now: () => new Date(clock.now()),
-      async sleep(duration) {
-        await sleepThrough(clock, parseDuration(duration, { what: "sleep" }), signal());
-        signal().throwIfAborted();
-      },
-    };
-  }
-
-  #signal(): AbortSignal {
+  /** Made when it is first asked for: most handlers never look at it. */
+  get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
       if (this.#stopReason !== undefined) this.#controller.abort(this.#stopReason);
@@ -166,11 +126,94 @@ export class HandlerRun {
   }
 }
 
+/** What a handler sees of its run. A class with getters: with many short runs, what nobody asks for must cost nothing. */
+class Context implements TaskContext {
+  /** What the handler wrote, if it wrote. */
+  writes: DeferredWrites | undefined;
+  readonly #run: HandlerRun;
+  readonly #options: HandlerRunOptions;
+
+  constructor(run: HandlerRun, options: HandlerRunOptions) {
+    this.#run = run;
+    this.#options = options;
+  }
+
+  get taskId(): string {
+    return this.#run.state.taskId;
+  }
+
+  get taskType(): string {
+    return this.#run.state.taskType;
+  }
+
+  get executionId(): string {
+    return this.#run.executionId;
+  }
+
+  get scheduledFor(): Date {
+    return new Date(this.#run.run.scheduledForMs);
+  }
+
+  get startedAt(): Date {
+    return new Date(this.#run.run.startedAtMs);
+  }
+
+  get attempt(): number {
+    return this.#run.run.attempt;
+  }
+
+  get maxRetries(): number {
+    return this.#run.state.definition.maxRetries;
+  }
+
+  get idempotencyKey(): string {
+    const { revision, scheduledForMs } = this.#run.run;
+    return `${this.taskId}/${revision}/${new Date(scheduledForMs).toISOString()}`;
+  }
+
+  get signal(): AbortSignal {
+    return this.#run.signal;
+  }
+
+  get logger(): Logger {
+    const { taskId, taskType, executionId, attempt } = this;
+    return withFields(this.#options.logger, { taskId, taskType, executionId, attempt });
+  }
+
+  get transaction(): DeferredWrites {
+    if (this.writes === undefined) {
+      const { core, admission } = this.#options;
+      const { maxPayloadBytes } = core.options;
+      this.writes = new DeferredWrites({ admission, ids: core.ids, nowMs: () => core.clock.now(), maxPayloadBytes });
+    }
+    return this.writes;
+  }
+
+  // Functions behind getters, not methods: handlers take their context apart.
+  get now(): () => Date {
+    const { clock } = this.#options.core;
+    return () => new Date(clock.now());
+  }
+
+  get sleep(): (duration: Duration) => Promise<void> {
+    const { clock } = this.#options.core;
+    const { signal } = this;
+    return async (duration) => {
+      await sleepThrough(clock, parseDuration(duration, { what: "sleep" }), signal);
+      signal.throwIfAborted();
+    };
+  }
+}
+
 function resultOfOutcome(outcome: TaskOutcome): Result {
   const { kind, delayMs, reason } = outcome;
   switch (kind) {
     case "snooze":
-      return { outcome: { kind: "snoozed", forMs: delayMs, ...(reason === "" ? {} : { reason }) }, event: null, writes: null };
+      return {
+        outcome: { kind: "snoozed", forMs: delayMs, ...(reason === "" ? {} : { reason }) },
+        event: null,
+        writes: null,
+      };
     case "fail":
       return failure({ code: "HANDLER_FAILED", message: reason }, "never");
     case "retry-after":
@@ -179,7 +222,11 @@ function resultOfOutcome(outcome: TaskOutcome): Result {
 }
 
 /** A failed result; what the handler wrote is dropped with it. */
-export function failure(error: Failure, retry: "backoff" | "never" | number = "backoff", unsettledForMs?: number): Result {
+export function failure(
+  error: Failure,
+  retry: "backoff" | "never" | number = "backoff",
+  unsettledForMs?: number,
+): Result {
   const unsettled = unsettledForMs === undefined ? {} : { unsettledForMs };
   return { outcome: { kind: "failed", error, retry, ...unsettled }, event: null, writes: null };
 }
@@ -190,7 +237,12 @@ export function failureOf(thrown: unknown): Failure {
     if (thrown instanceof Error) {
       const code = thrown instanceof AzothError ? thrown.code : "HANDLER_FAILED";
       const stack = typeof thrown.stack === "string" ? { stack: boundedText(thrown.stack) } : {};
-      return { code, message: boundedText(String(thrown.message)), name: boundedText(String(thrown.name), 100), ...stack };
+      return {
+        code,
+        message: boundedText(String(thrown.message)),
+        name: boundedText(String(thrown.name), 100),
+        ...stack,
+      };
     }
   } catch {
     return { code: "HANDLER_FAILED", message: "The handler threw an error that cannot be read." };

@@ -8,7 +8,15 @@ import { decodeLifecycleData } from "../tasks/event-codec.ts";
 import { type Failure, isLifecycleType, type LifecycleEvent } from "../tasks/events.ts";
 
 /** How an execution ended; "running" if it has not. */
-export type ExecutionOutcome = "running" | "succeeded" | "failed" | "timed-out" | "snoozed" | "released" | "claim-lost" | "cancelled";
+export type ExecutionOutcome =
+  | "running"
+  | "succeeded"
+  | "failed"
+  | "timed-out"
+  | "snoozed"
+  | "released"
+  | "claim-lost"
+  | "cancelled";
 
 /** One run of a task. */
 export interface Execution {
@@ -44,7 +52,10 @@ export async function readHistory(reads: EngineReads, taskId: string, options: H
   refuseUnknownKeys(options, ["limit", "cursor"], "The history options", "INVALID_FILTER");
   const { limit = defaultPageSize, cursor } = options;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
-    throw new AzothError("INVALID_FILTER", `limit must be a whole number from 1 to ${maxPageSize}, and is ${quote(limit)}.`);
+    throw new AzothError(
+      "INVALID_FILTER",
+      `limit must be a whole number from 1 to ${maxPageSize}, and is ${quote(limit)}.`,
+    );
   }
   if (cursor !== undefined && !/^\d{1,15}$/.test(cursor)) {
     throw new AzothError("INVALID_FILTER", `cursor is ${quote(cursor)}, which no history returned.`);
@@ -54,7 +65,13 @@ export async function readHistory(reads: EngineReads, taskId: string, options: H
   let starts = 0;
   let oldestStart = 0;
   for (;;) {
-    const page = await reads.readEvents({ afterPosition: 0, beforePosition, taskId, limit: maxPageSize, scanLimit: maxPageSize });
+    const page = await reads.readEvents({
+      afterPosition: 0,
+      beforePosition,
+      taskId,
+      limit: maxPageSize,
+      scanLimit: maxPageSize,
+    });
     for (const event of page.events) {
       if (starts === limit) break;
       events.push(event);
@@ -65,7 +82,7 @@ export async function readHistory(reads: EngineReads, taskId: string, options: H
     beforePosition = page.scannedTo;
     if (page.end || starts === limit) break;
   }
-  const executions = executionsOf(events.reverse()).reverse();
+  const executions = executionsOf(events.toReversed()).toReversed();
   return { executions, nextCursor: starts === limit && oldestStart > 1 ? String(oldestStart) : null };
 }
 
@@ -82,7 +99,12 @@ export function executionsOf(events: readonly StoredEvent[]): Execution[] {
   return [...executions.values()];
 }
 
-function after(execution: Execution | undefined, event: LifecycleEvent, task: number, run: number): Execution | undefined {
+function after(
+  execution: Execution | undefined,
+  event: LifecycleEvent,
+  task: number,
+  run: number,
+): Execution | undefined {
   if (event.type === "TaskStarted") {
     return {
       executionId: executionIdOf(task, run),

@@ -124,7 +124,13 @@ export class Membership {
     }
     const complete = held.length < takeoverBatch;
     if (complete) {
-      work.append(systemEvent("SchedulerLost", { instance: instance.id, lastHeardMs: instance.heartbeatAtMs, by: this.#instance }));
+      work.append(
+        systemEvent("SchedulerLost", {
+          instance: instance.id,
+          lastHeardMs: instance.heartbeatAtMs,
+          by: this.#instance,
+        }),
+      );
       await work.engine.removeInstance(instance.id);
     }
     return { instance, tasks: held.length, silentMs, complete };

@@ -73,7 +73,10 @@ export interface SchedulerSettings {
 /** @throws AzothError INVALID_OPTION, INVALID_DURATION */
 export function resolveOptions(options: SchedulerOptions, defaultName: string): SchedulerSettings {
   if (typeof options !== "object" || options === null) {
-    throw new AzothError("INVALID_OPTION", `A Scheduler's options must be an object like { handlers: [...] }, and are ${quote(options)}.`);
+    throw new AzothError(
+      "INVALID_OPTION",
+      `A Scheduler's options must be an object like { handlers: [...] }, and are ${quote(options)}.`,
+    );
   }
   refuseUnknownKeys(options, optionKeys, "The Scheduler", "INVALID_OPTION");
   const { externalTaskTypes = [], defaultTimeout } = options;
@@ -86,7 +89,8 @@ export function resolveOptions(options: SchedulerOptions, defaultName: string): 
     defaults: {
       maxRetries: integer(options.defaultMaxRetries, builtInDefaults.maxRetries, "defaultMaxRetries", 0),
       retry: resolveRetryPolicy(options.defaultRetry, builtInDefaults.retry),
-      timeoutMs: defaultTimeout === undefined ? builtInDefaults.timeoutMs : parseTimeout(defaultTimeout, "defaultTimeout"),
+      timeoutMs:
+        defaultTimeout === undefined ? builtInDefaults.timeoutMs : parseTimeout(defaultTimeout, "defaultTimeout"),
     },
     pollIntervalMs: duration(options.pollInterval, "1s", "pollInterval", 1),
     slots: integer(options.maxConcurrentTasks, 10, "maxConcurrentTasks", 1),

@@ -72,7 +72,10 @@ export class Runtime {
       claimMs: settings.claimMs,
       maxLostClaims: settings.maxLostClaims,
       onDeclaredDead: () => {
-        const reason = new AzothError("CLAIM_LOST", "This scheduler was silent for too long, and its claims were taken over.");
+        const reason = new AzothError(
+          "CLAIM_LOST",
+          "This scheduler was silent for too long, and its claims were taken over.",
+        );
         this.#executor.stop(() => reason);
       },
       onTakeover: () => this.#taskTicker.wake(),
@@ -104,7 +107,7 @@ export class Runtime {
   }
 
   stop(): Promise<void> {
-    this.#stopping ??= this.#shutDown().finally(this.#resolveStopped);
+    this.#stopping ??= this.#shutDown().finally(() => this.#resolveStopped());
     return this.#stopping;
   }
 
@@ -116,15 +119,11 @@ export class Runtime {
     this.#executor.stop(() => reason);
     await this.#settled(Math.min(settleMs, settings.gracePeriodMs));
     this.#stopListening();
-    await Promise.all([this.#taskTicker, ...this.#deliveryTickers].map((ticker) => ticker.stop()));
-    const { instance } = this.#membership;
-    try {
-      const released = await this.#farewell();
-      telemetry.emit({ name: "scheduler.stopped", instance, released });
-    } finally {
-      // Last, so that the claims stay valid while the rest is being recorded.
-      await this.#beatTicker.stop();
-    }
+    // No heartbeat after the farewell: it would find this instance gone, and register it anew.
+    const tickers = [this.#taskTicker, this.#beatTicker, ...this.#deliveryTickers];
+    await Promise.all(tickers.map((ticker) => ticker.stop()));
+    const released = await this.#farewell();
+    telemetry.emit({ name: "scheduler.stopped", instance: this.#membership.instance, released });
   }
 
   /** Resolves when no handler runs any more, at the latest after `ms`. */
@@ -164,7 +163,13 @@ export class Runtime {
     const held = work.know(await work.engine.lockTasksRunBy(instance, Number.MAX_SAFE_INTEGER));
     for (const state of held) {
       if (state.run === null) continue;
-      await work.dispatch(state, { kind: "release", run: state.run.number, because: "shutdown", detail, maxLostClaims });
+      await work.dispatch(state, {
+        kind: "release",
+        run: state.run.number,
+        because: "shutdown",
+        detail,
+        maxLostClaims,
+      });
     }
     await this.#membership.leave(work, held.length);
     return held.length;

@@ -78,9 +78,12 @@ export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readon
   async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
     if (!Array.isArray(requests) || requests.length > maxTasksPerCall) {
       const shown = quote(requests);
-      throw new AzothError("INVALID_TASK", `scheduleTasks takes an array of at most ${maxTasksPerCall} tasks, and got ${shown}.`);
+      throw new AzothError(
+        "INVALID_TASK",
+        `scheduleTasks takes an array of at most ${maxTasksPerCall} tasks, and got ${shown}.`,
+      );
     }
-    const admitted = await Promise.all(requests.map((request) => this.#admission.admit(request)));
+    const admitted = await Promise.all(requests.map((request: RequestFor<Handlers>) => this.#admission.admit(request)));
     const taskIds = admitted.map(({ taskId }) => taskId).filter((id) => id !== undefined);
     return await this.#core.queue.submit({
       taskIds,
@@ -154,7 +157,8 @@ export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readon
 
   /** As `AzothDb.transaction`: own events, own tables and tasks in one commit. */
   async transaction<T>(callback: (transaction: Transaction) => T | Promise<T>): Promise<T> {
-    const run = (work: Parameters<typeof runTransaction>[1]) => runTransaction(this.#core, work, callback, this.#admission);
+    const run = (work: Parameters<typeof runTransaction>[1]) =>
+      runTransaction(this.#core, work, callback, this.#admission);
     return await this.#core.queue.submit({ exclusive: true, run });
   }
 
@@ -165,20 +169,13 @@ export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readon
   async run(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
     const { signal } = options;
     if (signal?.aborted === true) return;
-    let aborted = false;
-    const onAbort = () => {
-      aborted = true;
-      void this.stop();
-    };
-    signal?.addEventListener("abort", onAbort, { once: true });
-    try {
-      const { stopped } = await this.start();
-      // The signal may have fired while it was starting.
-      if (aborted) void this.stop();
-      await stopped;
-    } finally {
-      signal?.removeEventListener("abort", onAbort);
-    }
+    const aborted = new Promise<void>((resolve) => {
+      signal?.addEventListener("abort", () => resolve(), { once: true });
+    });
+    const { stopped } = await this.start();
+    await Promise.race([aborted, stopped]);
+    await this.stop();
+    await stopped;
   }
 
   /** Starts in the background; resolves when it is at work. @throws AzothError SCHEDULER_RUNNING */

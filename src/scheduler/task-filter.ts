@@ -39,9 +39,11 @@ export function parseTaskFilter(filter: TaskFilter): TaskQuery {
   if (typeof filter !== "object" || filter === null) throw invalid(`must be an object, and is ${quote(filter)}`);
   refuseUnknownKeys(filter, keys, "The task filter", "INVALID_FILTER");
   const { enabled, taskType, idPrefix, limit = defaultPageSize, cursor } = filter;
-  if (enabled !== undefined && typeof enabled !== "boolean") throw invalid(`has enabled: ${quote(enabled)}, which is no boolean`);
+  if (enabled !== undefined && typeof enabled !== "boolean")
+    throw invalid(`has enabled: ${quote(enabled)}, which is no boolean`);
   for (const [name, value] of Object.entries({ taskType, idPrefix, cursor })) {
-    if (value !== undefined && typeof value !== "string") throw invalid(`has ${name}: ${quote(value)}, which is no string`);
+    if (value !== undefined && typeof value !== "string")
+      throw invalid(`has ${name}: ${quote(value)}, which is no string`);
   }
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
     throw invalid(`has limit: ${quote(limit)}; it takes a whole number from 1 to ${maxPageSize}`);
@@ -66,10 +68,10 @@ export function parseTaskFilter(filter: TaskFilter): TaskQuery {
 
 function parseStates(state: TaskFilter["state"]): readonly TaskStateName[] | undefined {
   if (state === undefined) return undefined;
-  const states = (typeof state === "string" ? [state] : state) as readonly TaskStateName[];
-  const wrong = Array.isArray(states) ? states.find((name) => !taskStateNames.includes(name)) : state;
+  const states: readonly unknown[] = Array.isArray(state) ? state : [state];
+  const wrong = states.find((name) => !(taskStateNames as readonly unknown[]).includes(name));
   if (wrong !== undefined) throw invalid(`has state: ${quote(wrong)}; it takes ${taskStateNames.join(", ")}`);
-  return states;
+  return states as readonly TaskStateName[];
 }
 
 function parseCursor(cursor: string): number {

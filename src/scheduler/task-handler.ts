@@ -105,7 +105,10 @@ export function taskHandler(handler: AnyTaskHandler): AnyTaskHandler {
 /** @throws AzothError INVALID_HANDLER */
 export function checkTaskHandler(handler: unknown): asserts handler is AnyTaskHandler {
   if (typeof handler !== "object" || handler === null) {
-    throw new AzothError("INVALID_HANDLER", `A task handler must be an object like { taskType, execute }, and is ${quote(handler)}.`);
+    throw new AzothError(
+      "INVALID_HANDLER",
+      `A task handler must be an object like { taskType, execute }, and is ${quote(handler)}.`,
+    );
   }
   // A class instance may have members of its own; in a literal an unknown key is a misspelling.
   if (Object.getPrototypeOf(handler) === Object.prototype) {
@@ -114,13 +117,22 @@ export function checkTaskHandler(handler: unknown): asserts handler is AnyTaskHa
   const { taskType, execute, validate, payload } = handler as Partial<AnyTaskHandler>;
   const type = parseName(taskType, "taskType", "INVALID_HANDLER");
   if (typeof execute !== "function") {
-    throw new AzothError("INVALID_HANDLER", `The handler of ${quote(type)} must have a function execute, and it is ${quote(execute)}.`);
+    throw new AzothError(
+      "INVALID_HANDLER",
+      `The handler of ${quote(type)} must have a function execute, and it is ${quote(execute)}.`,
+    );
   }
   if (validate !== undefined && typeof validate !== "function") {
-    throw new AzothError("INVALID_HANDLER", `The handler of ${quote(type)} has a validate that is no function: ${quote(validate)}.`);
+    throw new AzothError(
+      "INVALID_HANDLER",
+      `The handler of ${quote(type)} has a validate that is no function: ${quote(validate)}.`,
+    );
   }
   if (payload !== undefined && typeof payload?.["~standard"]?.validate !== "function") {
-    throw new AzothError("INVALID_HANDLER", `The handler of ${quote(type)} has a payload that is no Standard Schema (zod 3.24+, valibot 1+, arktype 2+).`);
+    throw new AzothError(
+      "INVALID_HANDLER",
+      `The handler of ${quote(type)} has a payload that is no Standard Schema (zod 3.24+, valibot 1+, arktype 2+).`,
+    );
   }
 }
 

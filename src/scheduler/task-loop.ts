@@ -103,7 +103,11 @@ export class TaskLoop {
     if (types.length > 0) telemetry.emit({ name: "tasks.unhandled", types });
   }
 
-  #announce(reports: readonly Report[], recorded: readonly (readonly LifecycleEvent[])[], claimed: readonly TaskState[]): void {
+  #announce(
+    reports: readonly Report[],
+    recorded: readonly (readonly LifecycleEvent[])[],
+    claimed: readonly TaskState[],
+  ): void {
     const { telemetry } = this.#options;
     if (!telemetry.observed) return;
     for (const [index, { handlerRun }] of reports.entries()) {

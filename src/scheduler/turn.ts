@@ -3,10 +3,11 @@
  *
  * Both ride in the same commit, together with the commands of callers that wait at that moment.
  */
+import type { AzothError } from "../errors.ts";
 import type { Work } from "../store/work.ts";
 import type { LifecycleEvent } from "../tasks/events.ts";
 import { holdsClaim } from "../tasks/decide-run.ts";
-import type { TaskState } from "../tasks/task-state.ts";
+import type { Run, TaskState } from "../tasks/task-state.ts";
 import { failure, failureOf, type Result } from "./handler-run.ts";
 import type { Report } from "./executor.ts";
 
@@ -27,19 +28,9 @@ export interface TurnResult {
 }
 
 export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> {
-  const states = await work.tasksBySeq([...new Set(plan.reports.map(({ handlerRun }) => handlerRun.state.seq))]);
+  await work.preloadBySeq(plan.reports.map(({ handlerRun }) => handlerRun.state.seq));
   const recorded: (readonly LifecycleEvent[])[] = [];
-  for (const report of plan.reports) {
-    const { seq } = report.handlerRun.state;
-    const state = states.get(seq);
-    if (state === undefined) {
-      recorded.push([]);
-      continue;
-    }
-    const { after, events } = await record(work, state, report, plan);
-    states.set(seq, after);
-    recorded.push(events);
-  }
+  for (const report of plan.reports) recorded.push(await record(work, report, plan));
   return { recorded, claimed: plan.freeSlots > 0 ? await claim(work, plan) : [] };
 }
 
@@ -55,66 +46,59 @@ async function claim(work: Work, { instance, freeSlots, taskTypes }: TurnPlan): 
   return claimed;
 }
 
-interface Recorded {
-  readonly after: TaskState;
-  readonly events: readonly LifecycleEvent[];
-}
-
-async function record(work: Work, state: TaskState, report: Report, plan: TurnPlan): Promise<Recorded> {
+/** Returns what was decided. */
+async function record(work: Work, report: Report, plan: TurnPlan): Promise<readonly LifecycleEvent[]> {
   const { handlerRun, result, settled } = report;
-  if (settled !== undefined) return await note(work, state, report);
-  if (result === null) return { after: state, events: [] };
+  const { run } = handlerRun;
+  // Read anew for each report: an earlier one of this turn may have changed the task.
+  const state = await work.taskBySeq(handlerRun.state.seq);
+  if (state === null) return [];
+  if (settled !== undefined) {
+    return (await work.dispatch(state, { kind: "handler-settled", run: run.number, ...settled })).events;
+  }
+  if (result === null) return [];
   try {
-    return await recordResult(work, state, report, result, plan);
+    return await recordResult(work, state, { run, result, stopReason: handlerRun.stopReason }, plan);
   } catch (error) {
     // The handler's own writes were refused, or its next occurrence cannot be computed on this machine.
     // The attempt fails by it; a rule that cannot be followed at all is not tried again and again.
     const retry = result.writes === null ? "never" : "backoff";
-    const failed = failure(failureOf(error), retry);
-    return await dispatch(work, state, handlerRun.run, failed);
+    return await finish(work, state, run, failure(failureOf(error), retry));
   }
+}
+
+interface Ended {
+  readonly run: Run;
+  readonly result: Result;
+  readonly stopReason: AzothError | undefined;
 }
 
 async function recordResult(
   work: Work,
   state: TaskState,
-  { handlerRun }: Report,
-  result: Result,
-  plan: TurnPlan,
-): Promise<Recorded> {
-  const { run } = handlerRun;
-  const { outcome, event, writes } = result;
-  if (!holdsClaim(state, run.number)) return await dispatch(work, state, run, result);
-  if (outcome.kind === "failed" && handlerRun.stopReason?.code === "SHUTTING_DOWN") {
-    // It failed because it was told to stop: that is nobody's fault, and it runs again soon.
+  { run, result, stopReason }: Ended,
+  { maxLostClaims }: TurnPlan,
+): Promise<readonly LifecycleEvent[]> {
+  const { event, writes, outcome } = result;
+  if (!holdsClaim(state, run.number)) return await finish(work, state, run, result);
+  if (outcome.kind === "failed" && stopReason?.code === "SHUTTING_DOWN") {
+    // It failed because it was told to stop: that is nobody's fault, and the task runs again soon.
     const detail = "The handler stopped at the scheduler's shutdown.";
-    const release = { kind: "release", run: run.number, because: "shutdown", detail, maxLostClaims: plan.maxLostClaims } as const;
-    const { state: after, events } = await work.dispatch(state, release);
-    return { after, events };
+    const release = { kind: "release", run: run.number, because: "shutdown", detail, maxLostClaims } as const;
+    return (await work.dispatch(state, release)).events;
   }
   const identity = { task: state.seq, run: run.number };
   const complete = async () => {
-    if (writes !== null) await writes.apply(work, identity);
     if (event !== null) work.append({ ...event, ...identity, meta: null });
-    // Its own writes may have touched this very task.
-    const current = writes === null ? state : ((await work.task(state.taskId)) ?? state);
-    return await dispatch(work, current, run, result);
+    const events = await finish(work, state, run, result);
+    // After the end of the run: what it writes may cancel or reschedule its own task.
+    await writes?.apply(work, identity);
+    return events;
   };
   return await (writes === null ? work.attempt(complete) : work.attemptNested(complete));
 }
 
-async function dispatch(work: Work, state: TaskState, run: Report["handlerRun"]["run"], result: Result): Promise<Recorded> {
-  const finish = { kind: "finish", run: run.number, instance: run.instance, outcome: result.outcome } as const;
-  const { state: after, events } = await work.dispatch(state, finish);
-  return { after, events };
-}
-
-async function note(work: Work, state: TaskState, { handlerRun, settled }: Report): Promise<Recorded> {
-  if (settled === undefined) return { after: state, events: [] };
-  const { state: after, events } = await work.dispatch(state, {
-    kind: "handler-settled",
-    run: handlerRun.run.number,
-    ...settled,
-  });
-  return { after, events };
+async function finish(work: Work, state: TaskState, run: Run, { outcome }: Result): Promise<readonly LifecycleEvent[]> {
+  const command = { kind: "finish", run: run.number, instance: run.instance, outcome } as const;
+  return (await work.dispatch(state, command)).events;
 }

@@ -85,9 +85,15 @@ export class AzothDb implements AsyncDisposable {
       throw new AzothError("INVALID_OPTION", `durability must be "full" or "normal", and is ${quote(durability)}.`);
     }
     if (!Number.isSafeInteger(maxPayloadBytes) || maxPayloadBytes < 1 || maxPayloadBytes > 500_000_000) {
-      throw new AzothError("INVALID_OPTION", `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`);
+      throw new AzothError(
+        "INVALID_OPTION",
+        `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`,
+      );
     }
-    const transactionTimeoutMs = parseDuration(options.transactionTimeout ?? "5s", { what: "transactionTimeout", minMs: 1 });
+    const transactionTimeoutMs = parseDuration(options.transactionTimeout ?? "5s", {
+      what: "transactionTimeout",
+      minMs: 1,
+    });
     const noticeIntervalMs = parseDuration(options.noticeInterval ?? "50ms", { what: "noticeInterval" });
     const busyTimeoutMs = parseDuration(options.busyTimeout ?? "10s", { what: "busyTimeout" });
     const engine = await openEngine(location, { durability, busyTimeoutMs, sqliteDriver: options.sqliteDriver });

@@ -7,6 +7,10 @@
  */
 import type { TaskState, TaskStateName } from "../tasks/task-state.ts";
 
+// What an engine needs of the rules to turn a state into columns and back: the only code that it shares with them.
+export { decodeDefinition, encodeDefinition } from "../tasks/event-codec.ts";
+export { dueAtMs, stateNameOf } from "../tasks/task-state.ts";
+
 /** An event on its way into the log. */
 export interface NewEvent {
   readonly type: string;

@@ -61,9 +61,14 @@ export function parseLogFilter(filter: LogFilter): EventQuery {
   const unknown = Object.keys(filter).find((key) => !known.includes(key));
   if (unknown !== undefined) throw invalid(`has the unknown field ${quote(unknown)}; it takes ${known.join(", ")}`);
   const { after = 0, taskId, eventTypes, since, until } = filter;
-  if (!Number.isSafeInteger(after) || after < 0) throw invalid(`has after: ${quote(after)}, which is no position (0, 1, 2, …)`);
-  if (taskId !== undefined && typeof taskId !== "string") throw invalid(`has taskId: ${quote(taskId)}, which is no string`);
-  if (eventTypes !== undefined && !(Array.isArray(eventTypes) && eventTypes.every((type) => typeof type === "string"))) {
+  if (!Number.isSafeInteger(after) || after < 0)
+    throw invalid(`has after: ${quote(after)}, which is no position (0, 1, 2, …)`);
+  if (taskId !== undefined && typeof taskId !== "string")
+    throw invalid(`has taskId: ${quote(taskId)}, which is no string`);
+  if (
+    eventTypes !== undefined &&
+    !(Array.isArray(eventTypes) && eventTypes.every((type) => typeof type === "string"))
+  ) {
     throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
   }
   const sinceMs = since === undefined ? undefined : parseInstant(since, "since");

@@ -58,7 +58,10 @@ export function foldTasks(events: readonly StoredEvent[]): Map<number, TaskState
 }
 
 /** Replays the whole log into a fresh projection and puts it in the place of the present one, in one transaction. */
-export async function rebuild(core: StoreCore, options: ReplayOptions = {}): Promise<{ tasks: number; events: number }> {
+export async function rebuild(
+  core: StoreCore,
+  options: ReplayOptions = {},
+): Promise<{ tasks: number; events: number }> {
   const { engine, queue } = core;
   const begun = await queue.submit({
     exclusive: true,

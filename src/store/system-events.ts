@@ -17,7 +17,12 @@ export interface SystemEventData {
   /** The event handler stands still before `position` until it is resumed. */
   EventHandlerStopped: { readonly handler: string; readonly position: number; readonly error: string };
   EventHandlerResumed: { readonly handler: string };
-  EventSkipped: { readonly handler: string; readonly position: number; readonly error: string; readonly attempts: number };
+  EventSkipped: {
+    readonly handler: string;
+    readonly position: number;
+    readonly error: string;
+    readonly attempts: number;
+  };
   /** Its own position is the id of the dead letter. */
   EventDeadLettered: {
     readonly handler: string;

@@ -2,7 +2,14 @@
 import { decodeJson } from "../codec.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import type { RetryPolicy } from "../tasks/retry-policy.ts";
-import { anchoredSchedule, dueAtMs, isEnabled, stateNameOf, type TaskState, type TaskStateName } from "../tasks/task-state.ts";
+import {
+  anchoredSchedule,
+  dueAtMs,
+  isEnabled,
+  stateNameOf,
+  type TaskState,
+  type TaskStateName,
+} from "../tasks/task-state.ts";
 import { executionIdOf } from "./log.ts";
 
 /** A task, its definition and where it stands. */

@@ -45,6 +45,7 @@ export async function commandInWork(work: Work, taskId: string, command: TaskCom
 
 /** @throws AzothError INVALID_TASK */
 export function parseReason(reason: unknown, what: string): string {
-  if (typeof reason !== "string") throw new AzothError("INVALID_TASK", `${what} must be a string, and is ${quote(reason)}.`);
+  if (typeof reason !== "string")
+    throw new AzothError("INVALID_TASK", `${what} must be a string, and is ${quote(reason)}.`);
   return boundedText(reason);
 }

@@ -109,7 +109,8 @@ class OpenTransaction implements Transaction {
 
   async getTask(taskId: string): Promise<TaskInfo | null> {
     this.#refuseClosed();
-    if (typeof taskId !== "string") throw new AzothError("INVALID_TASK_ID", `taskId must be a string, and is ${quote(taskId)}.`);
+    if (typeof taskId !== "string")
+      throw new AzothError("INVALID_TASK_ID", `taskId must be a string, and is ${quote(taskId)}.`);
     const state = await this.#work.task(taskId);
     return state === null ? null : taskInfo(state);
   }

@@ -44,6 +44,8 @@ export class Work {
   /** States before this Work touched them, by internal number: what is to be saved. */
   readonly #before = new Map<number, TaskState | null>();
   readonly #after = new Map<number, TaskState>();
+  /** States as they were read, by internal number. */
+  readonly #read = new Map<number, TaskState>();
   #staged: StagedEvent[] = [];
   readonly #undo: Undo[] = [];
   #nextSeq = 0;
@@ -72,21 +74,22 @@ export class Work {
   know(states: readonly TaskState[]): TaskState[] {
     return states.map((state) => {
       const current = this.#after.get(state.seq) ?? state;
+      this.#read.set(state.seq, state);
       this.#byId.set(state.taskId, current);
       return current;
     });
   }
 
-  /** States by internal number, as this Work has them. */
-  async tasksBySeq(seqs: readonly number[]): Promise<Map<number, TaskState>> {
-    const missing = seqs.filter((seq) => !this.#after.has(seq));
-    const loaded = missing.length === 0 ? [] : this.know(await this.engine.lockTasksBySeq(missing));
-    const found = new Map(loaded.map((state) => [state.seq, state]));
-    for (const seq of seqs) {
-      const changed = this.#after.get(seq);
-      if (changed !== undefined) found.set(seq, changed);
-    }
-    return found;
+  /** Loads tasks by internal number in one go. */
+  async preloadBySeq(seqs: readonly number[]): Promise<void> {
+    const missing = seqs.filter((seq) => !this.#read.has(seq) && !this.#after.has(seq));
+    if (missing.length > 0) this.know(await this.engine.lockTasksBySeq(missing));
+  }
+
+  /** A task by internal number, as this Work has it. */
+  async taskBySeq(seq: number): Promise<TaskState | null> {
+    await this.preloadBySeq([seq]);
+    return this.#after.get(seq) ?? this.#read.get(seq) ?? null;
   }
 
   /** Declares that the id is new (it was just generated), which spares looking for it. */

@@ -116,7 +116,8 @@ export class WriteQueue {
 
 async function settle(work: Work, unit: Unit<unknown>): Promise<Settled> {
   try {
-    const attempt = unit.exclusive === true ? work.attemptNested(() => unit.run(work)) : work.attempt(() => unit.run(work));
+    const attempt =
+      unit.exclusive === true ? work.attemptNested(() => unit.run(work)) : work.attempt(() => unit.run(work));
     return { ok: true, value: await attempt };
   } catch (error) {
     return { ok: false, error };

@@ -34,7 +34,9 @@ export interface DeliveryOptions {
 }
 
 /** How a round ended: "more" events may wait, none do ("idle"), the next attempt is due in a while, or it stands still. */
-export type DeliveryState = { readonly is: "more" | "idle" | "stopped" } | { readonly is: "retrying"; readonly inMs: number };
+export type DeliveryState =
+  | { readonly is: "more" | "idle" | "stopped" }
+  | { readonly is: "retrying"; readonly inMs: number };
 
 export class Delivery {
   readonly handler: AnyEventHandler;
@@ -87,7 +89,12 @@ export class Delivery {
         await this.#inTransaction(work, (transaction) => this.handler.reset?.(transaction));
         let afterPosition = 0;
         for (;;) {
-          const page = await work.engine.readEvents({ afterPosition, limit: batchSize, scanLimit, types: this.handler.eventTypes });
+          const page = await work.engine.readEvents({
+            afterPosition,
+            limit: batchSize,
+            scanLimit,
+            types: this.handler.eventTypes,
+          });
           for (const event of page.events) await this.#handle(work, event);
           afterPosition = page.scannedTo;
           onProgress?.(afterPosition);
@@ -110,7 +117,8 @@ export class Delivery {
         if (letter === null) throw new AzothError("DEAD_LETTER_NOT_FOUND", `There is no dead letter ${id}.`);
         const page = await work.engine.readEvents({ afterPosition: letter.position - 1, limit: 1, scanLimit: 1 });
         const event = page.events[0];
-        if (event === undefined) throw new AzothError("STORE_CORRUPT", `The log has no event at position ${letter.position}.`);
+        if (event === undefined)
+          throw new AzothError("STORE_CORRUPT", `The log has no event at position ${letter.position}.`);
         await this.#handle(work, event);
         work.append(systemEvent("DeadLetterReplayed", { deadLetter: id, handler: letter.handler }));
         await work.engine.removeDeadLetter(id);
@@ -224,7 +232,9 @@ export class Delivery {
   async #handle(work: Work, stored: StoredEvent): Promise<void> {
     const event = recordedEvent(stored);
     const checked = await this.#checked(event.payload);
-    await this.#inTransaction(work, (transaction) => this.handler.handle({ ...event, payload: checked as never }, transaction));
+    await this.#inTransaction(work, (transaction) =>
+      this.handler.handle({ ...event, payload: checked as never }, transaction),
+    );
   }
 
   async #checked(payload: unknown): Promise<unknown> {

@@ -9,7 +9,9 @@ export type FinalStrategy = "stop" | "skip" | "dead-letter";
  * A strategy without retries, or with them: `{ retry: { maxAttempts: 5, base: "1s" }, then: "dead-letter" }`.
  * While an event is retried, later ones wait: the order is kept.
  */
-export type ErrorStrategy = FinalStrategy | { readonly retry: RetryOptions & { readonly maxAttempts: number }; readonly then: FinalStrategy };
+export type ErrorStrategy =
+  | FinalStrategy
+  | { readonly retry: RetryOptions & { readonly maxAttempts: number }; readonly then: FinalStrategy };
 
 export interface ResolvedStrategy {
   readonly maxAttempts: number;
@@ -25,7 +27,12 @@ const finals: readonly unknown[] = ["stop", "skip", "dead-letter"];
 export function resolveErrorStrategy(strategy: ErrorStrategy | undefined): ResolvedStrategy {
   if (strategy === undefined) return defaultStrategy;
   if (finals.includes(strategy)) return { maxAttempts: 1, retry: defaultRetry, then: strategy as FinalStrategy };
-  if (typeof strategy !== "object" || strategy === null || !finals.includes(strategy.then) || typeof strategy.retry !== "object") {
+  if (
+    typeof strategy !== "object" ||
+    strategy === null ||
+    !finals.includes(strategy.then) ||
+    typeof strategy.retry !== "object"
+  ) {
     throw new AzothError(
       "INVALID_HANDLER",
       `onError must be "stop", "skip", "dead-letter", or { retry: { maxAttempts, … }, then }, and is ${quote(strategy)}.`,
@@ -33,7 +40,10 @@ export function resolveErrorStrategy(strategy: ErrorStrategy | undefined): Resol
   }
   const { maxAttempts, ...backoff } = strategy.retry;
   if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1) {
-    throw new AzothError("INVALID_HANDLER", `onError.retry.maxAttempts must be a whole number from 1, and is ${quote(maxAttempts)}.`);
+    throw new AzothError(
+      "INVALID_HANDLER",
+      `onError.retry.maxAttempts must be a whole number from 1, and is ${quote(maxAttempts)}.`,
+    );
   }
   return { maxAttempts, retry: resolveRetryPolicy(backoff, defaultRetry), then: strategy.then };
 }

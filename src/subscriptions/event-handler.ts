@@ -63,7 +63,8 @@ export function eventHandler<Payload = unknown>(definition: EventHandlerDefiniti
   }
   refuseUnknownKeys(definition, keys, "The event handler", "INVALID_HANDLER");
   const { eventType, eventTypes, ...rest } = definition as EventHandler<Payload> & { eventType?: string };
-  if ((eventType === undefined) === (eventTypes === undefined)) throw invalid("must have either eventType or eventTypes");
+  if ((eventType === undefined) === (eventTypes === undefined))
+    throw invalid("must have either eventType or eventTypes");
   const handler: EventHandler<Payload> = { ...rest, eventTypes: eventType === undefined ? eventTypes : [eventType] };
   checkEventHandler(handler);
   return handler;
@@ -72,12 +73,12 @@ export function eventHandler<Payload = unknown>(definition: EventHandlerDefiniti
 /** @throws AzothError INVALID_HANDLER */
 export function checkEventHandler(handler: AnyEventHandler | EventHandler<never>): void {
   parseName(handler.name, "An event handler's name", "INVALID_HANDLER");
-  const { eventTypes, handle, startFrom } = handler;
+  const { eventTypes, startFrom } = handler;
   if (!Array.isArray(eventTypes) || eventTypes.length === 0) {
     throw invalid(`${quote(handler.name)} must have at least one event type, and has ${quote(eventTypes)}`);
   }
   for (const type of eventTypes) parseName(type, "eventType", "INVALID_HANDLER");
-  if (typeof handle !== "function") throw invalid(`${quote(handler.name)} must have a function handle`);
+  if (typeof handler.handle !== "function") throw invalid(`${quote(handler.name)} must have a function handle`);
   if (startFrom !== undefined && startFrom !== "beginning" && startFrom !== "now") {
     throw invalid(`${quote(handler.name)} has startFrom: ${quote(startFrom)}; it takes "beginning" or "now"`);
   }

@@ -51,7 +51,10 @@ export class EventHandlers {
     for (const handler of handlers) {
       checkEventHandler(handler);
       if (names.has(handler.name)) {
-        throw new AzothError("DUPLICATE_HANDLER", `Two event handlers have the name ${quote(handler.name)}. Keep one of them.`);
+        throw new AzothError(
+          "DUPLICATE_HANDLER",
+          `Two event handlers have the name ${quote(handler.name)}. Keep one of them.`,
+        );
       }
       names.add(handler.name);
     }
@@ -85,10 +88,15 @@ export class EventHandlers {
   }
 
   /** Dead letters, oldest first: at most `limit` (default 100) with ids above `after`. @throws AzothError INVALID_FILTER */
-  async deadLetters(filter: { readonly handler?: string; readonly after?: number; readonly limit?: number } = {}): Promise<DeadLetter[]> {
+  async deadLetters(
+    filter: { readonly handler?: string; readonly after?: number; readonly limit?: number } = {},
+  ): Promise<DeadLetter[]> {
     const { handler, after = 0, limit = defaultPageSize } = filter;
     if (!Number.isSafeInteger(after) || after < 0 || !Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
-      throw new AzothError("INVALID_FILTER", `Dead letters take after >= 0 and limit from 1 to ${maxPageSize}, and got ${quote(after)} and ${quote(limit)}.`);
+      throw new AzothError(
+        "INVALID_FILTER",
+        `Dead letters take after >= 0 and limit from 1 to ${maxPageSize}, and got ${quote(after)} and ${quote(limit)}.`,
+      );
     }
     const query = { afterId: after, limit, ...(handler === undefined ? {} : { handler }) };
     const letters = await this.#core.engine.reads.listDeadLetters(query);
@@ -124,10 +132,16 @@ export class EventHandlers {
     const found = this.deliveries.find(({ handler }) => handler.name === name);
     if (found !== undefined) return found;
     const known = this.deliveries.map(({ handler }) => quote(handler.name)).join(", ");
-    throw new AzothError("EVENT_HANDLER_NOT_FOUND", `No event handler here is named ${quote(name)}. Registered: ${known || "none"}.`);
+    throw new AzothError(
+      "EVENT_HANDLER_NOT_FOUND",
+      `No event handler here is named ${quote(name)}. Registered: ${known || "none"}.`,
+    );
   }
 }
 
 function noLetter(id: unknown): AzothError {
-  return new AzothError("DEAD_LETTER_NOT_FOUND", `There is no dead letter ${quote(id)}. List them; it may have been replayed or dropped.`);
+  return new AzothError(
+    "DEAD_LETTER_NOT_FOUND",
+    `There is no dead letter ${quote(id)}. List them; it may have been replayed or dropped.`,
+  );
 }

@@ -66,7 +66,8 @@ function decideFinish(state: TaskState, command: Finish, context: DecisionContex
 function succeeded(state: TaskState, run: Run, context: DecisionContext): LifecycleEvent[] {
   const { nowMs } = context;
   const base = { success: true, durationMs: Math.max(0, nowMs - run.startedAtMs) };
-  if (run.revision !== state.revision) return [event("TaskExecuted", { ...base, then: "superseded" }, nowMs, run.number)];
+  if (run.revision !== state.revision)
+    return [event("TaskExecuted", { ...base, then: "superseded" }, nowMs, run.number)];
   const schedule = anchoredSchedule(state);
   if (!isRecurring(schedule)) return [event("TaskExecuted", { ...base, then: "completed" }, nowMs, run.number)];
   // Never before the nominal time that ran: a clock that went back must not fire it again.
@@ -83,7 +84,8 @@ function succeeded(state: TaskState, run: Run, context: DecisionContext): Lifecy
     }
     next = plannedAfter(schedule, nowMs, context);
   }
-  const then: Pick<TaskExecutedData, "then" | "next"> = next === undefined ? { then: "completed" } : { then: "next", next };
+  const then: Pick<TaskExecutedData, "then" | "next"> =
+    next === undefined ? { then: "completed" } : { then: "next", next };
   return [event("TaskExecuted", { ...base, ...then }, nowMs, run.number), ...skipped];
 }
 
@@ -95,7 +97,8 @@ function failed(state: TaskState, run: Run, outcome: Failed, { nowMs, draw }: De
     error,
     ...(unsettledForMs === undefined ? {} : { handlerUnsettled: true }),
   };
-  if (run.revision !== state.revision) return [event("TaskExecuted", { ...base, then: "superseded" }, nowMs, run.number)];
+  if (run.revision !== state.revision)
+    return [event("TaskExecuted", { ...base, then: "superseded" }, nowMs, run.number)];
   const retryCount = state.retryCount + 1;
   if (retry === "never" || retryCount >= state.definition.maxRetries) {
     return [event("TaskExecuted", { ...base, then: "disabled", retryCount }, nowMs, run.number)];

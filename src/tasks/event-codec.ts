@@ -83,7 +83,8 @@ export function decodeLifecycleData<Type extends LifecycleType>(type: Type, text
   return (type === "TaskScheduled" ? scheduledFrom(stored as StoredScheduled) : stored) as LifecycleData[Type];
 }
 
-type StoredScheduled = Omit<TaskScheduledData, "definition" | "payload"> & StoredDefinition & { readonly payload: unknown };
+type StoredScheduled = Omit<TaskScheduledData, "definition" | "payload"> &
+  StoredDefinition & { readonly payload: unknown };
 
 function scheduledFrom(stored: StoredScheduled): TaskScheduledData {
   const { schedule, priority, maxRetries, retry, timeoutMs, payload, ...rest } = stored;

@@ -63,7 +63,10 @@ export function resolveRequest(
   defaultsOf: (taskType: string) => TaskDefaults,
 ): Omit<AdmittedTask, "payload"> {
   if (typeof request !== "object" || request === null) {
-    throw new AzothError("INVALID_TASK", `A task must be an object like { taskType, schedule }, and is ${quote(request)}.`);
+    throw new AzothError(
+      "INVALID_TASK",
+      `A task must be an object like { taskType, schedule }, and is ${quote(request)}.`,
+    );
   }
   refuseUnknownKeys(request, requestKeys, "The task", "INVALID_TASK");
   const taskType = parseName(request.taskType, "taskType", "INVALID_TASK");
@@ -88,5 +91,8 @@ export function parseTimeout(timeout: Duration, what: string): number {
 /** @throws AzothError INVALID_TASK */
 export function parseInteger(value: unknown, what: string, low: number, high: number): number {
   if (typeof value === "number" && Number.isSafeInteger(value) && value >= low && value <= high) return value;
-  throw new AzothError("INVALID_TASK", `${what} must be a whole number from ${low} to ${high}, and is ${quote(value)}.`);
+  throw new AzothError(
+    "INVALID_TASK",
+    `${what} must be a whole number from ${low} to ${high}, and is ${quote(value)}.`,
+  );
 }

@@ -29,12 +29,18 @@ export const defaultRetryPolicy: RetryPolicy = { baseMs: 60_000, factor: 2, capM
 export function resolveRetryPolicy(options: RetryOptions | undefined, defaults: RetryPolicy): RetryPolicy {
   if (options === undefined) return defaults;
   if (typeof options !== "object" || options === null) {
-    throw new AzothError("INVALID_TASK", `retry must be an object like { base: "1m", factor: 2 }, and is ${quote(options)}.`);
+    throw new AzothError(
+      "INVALID_TASK",
+      `retry must be an object like { base: "1m", factor: 2 }, and is ${quote(options)}.`,
+    );
   }
   const known = ["base", "factor", "cap", "jitter"];
   const unknown = Object.keys(options).find((key) => !known.includes(key));
   if (unknown !== undefined) {
-    throw new AzothError("INVALID_TASK", `retry has the unknown field ${quote(unknown)}. It takes ${known.join(", ")}.`);
+    throw new AzothError(
+      "INVALID_TASK",
+      `retry has the unknown field ${quote(unknown)}. It takes ${known.join(", ")}.`,
+    );
   }
   const factor = options.factor ?? defaults.factor;
   if (typeof factor !== "number" || !(factor >= 1 && factor <= 100)) {

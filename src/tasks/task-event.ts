@@ -29,12 +29,18 @@ export type SystemEventType = (typeof systemEventTypes)[number];
 /** Checks and encodes an event of the user's. @throws AzothError */
 export function encodeTaskEvent(event: unknown, maxBytes: number): { type: string; data: string } {
   if (typeof event !== "object" || event === null) {
-    throw new AzothError("INVALID_EVENT", `An event must be an object like { eventType, payload }, and is ${quote(event)}.`);
+    throw new AzothError(
+      "INVALID_EVENT",
+      `An event must be an object like { eventType, payload }, and is ${quote(event)}.`,
+    );
   }
   const { eventType, payload } = event as { eventType?: unknown; payload?: unknown };
   const type = parseName(eventType, "eventType", "INVALID_EVENT");
   if (isReservedEventType(type)) {
-    throw new AzothError("RESERVED_EVENT_TYPE", `The event type ${quote(type)} belongs to the scheduler. Choose another name.`);
+    throw new AzothError(
+      "RESERVED_EVENT_TYPE",
+      `The event type ${quote(type)} belongs to the scheduler. Choose another name.`,
+    );
   }
   return { type, data: encodeJson(payload, { what: `payload of event ${quote(type)}`, maxBytes }) };
 }

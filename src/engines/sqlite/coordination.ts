@@ -7,7 +7,10 @@ const checkpointColumns =
   "name, position, status, attempts, retry_at_ms AS retryAtMs, error, updated_at_ms AS updatedAtMs";
 const letterColumns = "id, handler, position, error, attempts, at_ms AS atMs";
 
-export function addInstance(connection: Connection, instance: { name: string; nowMs: number; claimMs: number }): number {
+export function addInstance(
+  connection: Connection,
+  instance: { name: string; nowMs: number; claimMs: number },
+): number {
   const sql = "INSERT INTO azoth_instances (name, heartbeat_at_ms, claim_ms) VALUES (?, ?, ?) RETURNING id";
   return Number(connection.get<{ id: number }>(sql, instance.name, instance.nowMs, instance.claimMs)?.id);
 }
@@ -69,7 +72,8 @@ export function listDeadLetters(
 
 export function addDeadLetter(connection: Connection, letter: DeadLetterRow): void {
   const { id, handler, position, error, attempts, atMs } = letter;
-  const sql = "INSERT INTO azoth_dead_letters (id, handler, position, error, attempts, at_ms) VALUES (?, ?, ?, ?, ?, ?)";
+  const sql =
+    "INSERT INTO azoth_dead_letters (id, handler, position, error, attempts, at_ms) VALUES (?, ?, ?, ?, ?, ?)";
   connection.run(sql, id, handler, position, error, attempts, atMs);
 }
 

@@ -30,7 +30,7 @@ export async function loadDriver(): Promise<SqliteDriver> {
   const builtin = loadBuiltin();
   if (builtin !== undefined) return builtin;
   try {
-    return (await import("@photostructure/sqlite")) as unknown as SqliteDriver;
+    return await import("@photostructure/sqlite");
   } catch (cause) {
     throw new AzothError(
       "DRIVER_MISSING",
@@ -42,15 +42,15 @@ export async function loadDriver(): Promise<SqliteDriver> {
 
 /** Some Node versions print an ExperimentalWarning when node:sqlite is first loaded; a library prints nothing. */
 function loadBuiltin(): SqliteDriver | undefined {
-  const { emitWarning } = process;
+  const own = Object.getOwnPropertyDescriptor(process, "emitWarning");
   process.emitWarning = () => {};
   try {
-    const found = process.getBuiltinModule("node:sqlite") as unknown as SqliteDriver | undefined;
-    return found;
+    return process.getBuiltinModule("node:sqlite");
   } catch {
     return undefined;
   } finally {
-    process.emitWarning = emitWarning;
+    if (own === undefined) Reflect.deleteProperty(process, "emitWarning");
+    else Object.defineProperty(process, "emitWarning", own);
   }
 }
 

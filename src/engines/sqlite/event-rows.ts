@@ -3,14 +3,17 @@ import type { EventPage, EventQuery, NewEvent, SqlValue, StoredEvent } from "../
 import type { Connection } from "./driver.ts";
 import type { Names } from "./names.ts";
 
-/** Rows in one INSERT: fewer statements are faster, up to about here. */
-const batchRows = 32;
+/** Rows in one INSERT: fewer statements are faster. A batch is cut into the largest that fit. */
+const chunkSizes = [64, 16, 4, 1] as const;
 
-const insertRow = "(?,?,?,?,?,?,?)";
-const insertEvents = (rows: number) =>
-  `INSERT INTO azoth_events (position, type, at_ms, task, run, data, meta) VALUES ${Array(rows).fill(insertRow).join(",")}`;
-const insertBatch = insertEvents(batchRows);
-const insertOne = insertEvents(1);
+const columns = 7;
+const insertRow = `(${Array(columns).fill("?").join(",")})`;
+const insertEvents: ReadonlyMap<number, string> = new Map(
+  chunkSizes.map((rows) => {
+    const values = Array(rows).fill(insertRow).join(",");
+    return [rows, `INSERT INTO azoth_events (position, type, at_ms, task, run, data, meta) VALUES ${values}`];
+  }),
+);
 
 /** The position of the last event ever appended, as this connection sees it. */
 export function lastPosition(connection: Connection): number {
@@ -21,18 +24,25 @@ export function lastPosition(connection: Connection): number {
 /** Appends events, and returns the position of the first. */
 export function appendEvents(connection: Connection, names: Names, events: readonly NewEvent[]): number {
   const first = lastPosition(connection) + 1;
-  let row: SqlValue[] = [];
-  let pending = 0;
-  for (const [index, event] of events.entries()) {
-    row.push(first + index, names.intern(connection, event.type), event.atMs, event.task, event.run, event.data, event.meta);
-    pending++;
-    if (pending === batchRows) {
-      connection.run(insertBatch, ...row);
-      row = [];
-      pending = 0;
+  let done = 0;
+  for (const [size, sql] of insertEvents) {
+    for (; events.length - done >= size; done += size) {
+      const values: SqlValue[] = [];
+      for (let index = done; index < done + size; index++) {
+        const event = events[index] as NewEvent;
+        values.push(
+          first + index,
+          names.intern(connection, event.type),
+          event.atMs,
+          event.task,
+          event.run,
+          event.data,
+          event.meta,
+        );
+      }
+      connection.run(sql, ...values);
     }
   }
-  for (let index = 0; index < pending; index++) connection.run(insertOne, ...row.slice(index * 7, index * 7 + 7));
   return first;
 }
 

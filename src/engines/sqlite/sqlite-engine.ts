@@ -15,6 +15,7 @@ import { Names } from "./names.ts";
 import { isBusy, storeError } from "./sqlite-errors.ts";
 import { SqliteReads } from "./sqlite-reads.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
+import type { RunningTasks } from "./task-rows.ts";
 import { checkAndMigrate, openError, prepareStoreFile } from "./store-file.ts";
 
 export interface SqliteOptions {
@@ -57,6 +58,9 @@ class SqliteEngine implements Engine {
   readonly #names = new Names();
   readonly #writer: Connection;
   readonly #reader: Connection;
+  /** What this process runs, so that recording a result needs no look at its row. */
+  readonly #running: RunningTasks = new Map();
+  #seenChanges = -1;
   #closed = false;
 
   constructor(file: string, options: EngineOptions) {
@@ -91,8 +95,11 @@ class SqliteEngine implements Engine {
   async write<T>(work: (transaction: EngineTransaction) => Promise<T>): Promise<T> {
     await this.#begin();
     try {
-      const result = await work(new SqliteTransaction(this.#writer, this.#names));
-      this.#writer.exec("COMMIT");
+      const changes = await this.foreignChanges();
+      if (changes !== this.#seenChanges) this.#running.clear();
+      this.#seenChanges = changes;
+      const result = await work(new SqliteTransaction(this.#writer, this.#names, this.#running));
+      this.#writer.run("COMMIT");
       return result;
     } catch (error) {
       this.#rollback();
@@ -106,7 +113,10 @@ class SqliteEngine implements Engine {
 
   async backup(target: string): Promise<void> {
     if (fs.existsSync(target)) {
-      throw new AzothError("INVALID_LOCATION", `The backup would overwrite ${quote(target)}. Name a file that does not exist.`);
+      throw new AzothError(
+        "INVALID_LOCATION",
+        `The backup would overwrite ${quote(target)}. Name a file that does not exist.`,
+      );
     }
     try {
       const { backup } = this.#options.driver;
@@ -132,7 +142,7 @@ class SqliteEngine implements Engine {
     const startedAtMs = systemClock.now();
     for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 20)) {
       try {
-        this.#writer.exec("BEGIN IMMEDIATE");
+        this.#writer.run("BEGIN IMMEDIATE");
         return;
       } catch (error) {
         const waitedMs = systemClock.now() - startedAtMs;
@@ -144,6 +154,7 @@ class SqliteEngine implements Engine {
 
   #rollback(): void {
     this.#names.forget();
+    this.#running.clear();
     try {
       this.#writer.exec("ROLLBACK");
     } catch {

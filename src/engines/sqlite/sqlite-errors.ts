@@ -35,5 +35,8 @@ export function storeError(error: unknown, location: string): unknown {
   const code = sqliteCode(error);
   const message = error instanceof Error ? boundedText(error.message, 300) : "unknown error";
   const [errorCode, words] = (code === undefined ? undefined : codes.get(code)) ?? ["STORE_FAILED", "SQLite refused"];
-  return new AzothError(errorCode, `${words}: ${message} (${location}).`, { cause: error, details: { sqliteCode: code } });
+  return new AzothError(errorCode, `${words}: ${message} (${location}).`, {
+    cause: error,
+    details: { sqliteCode: code },
+  });
 }

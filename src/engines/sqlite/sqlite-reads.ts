@@ -107,16 +107,18 @@ export class SqliteReads implements EngineReads {
       const log = this.#connection.get<{ count: number; low: number | null; high: number | null }>(sql);
       if (log === undefined || log.low === null || log.high === null) return null;
       const expected = log.high - log.low + 1;
-      return log.count === expected ? null : `the log has ${expected - log.count} gaps between ${log.low} and ${log.high}`;
+      return log.count === expected
+        ? null
+        : `the log has ${expected - log.count} gaps between ${log.low} and ${log.high}`;
     });
   }
 
   /** An async face for synchronous work: the interface is shared with engines behind a network. */
-  #read<T>(work: () => T): Promise<T> {
+  async #read<T>(work: () => T): Promise<T> {
     try {
-      return Promise.resolve(work());
+      return work();
     } catch (error) {
-      return Promise.reject(storeError(error, this.#location));
+      throw storeError(error, this.#location);
     }
   }
 }

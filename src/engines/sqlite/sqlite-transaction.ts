@@ -18,7 +18,7 @@ import type { Connection } from "./driver.ts";
 import { appendEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
 import type { Names } from "./names.ts";
 import { taskIndexes, taskTable } from "./schema.ts";
-import { TaskRows } from "./task-rows.ts";
+import { type RunningTasks, TaskRows } from "./task-rows.ts";
 import { executeUserSql, queryUserSql } from "./user-sql.ts";
 
 /** Methods are async only in their face: everything in them is done when they return. */
@@ -28,10 +28,13 @@ export class SqliteTransaction implements EngineTransaction {
   readonly #tasks: TaskRows;
   #depth = 0;
 
-  constructor(connection: Connection, names: Names) {
+  readonly #running: RunningTasks;
+
+  constructor(connection: Connection, names: Names, running: RunningTasks) {
     this.#connection = connection;
     this.#names = names;
-    this.#tasks = new TaskRows(connection, names);
+    this.#running = running;
+    this.#tasks = new TaskRows(connection, names, running);
   }
 
   async lockTasks(taskIds: readonly string[]): Promise<TaskState[]> {
@@ -121,6 +124,7 @@ export class SqliteTransaction implements EngineTransaction {
   }
 
   async swapRebuilt(): Promise<void> {
+    this.#running.clear();
     this.#connection.exec("DROP TABLE azoth_tasks; ALTER TABLE azoth_tasks_rebuilt RENAME TO azoth_tasks;");
     this.#connection.exec(taskIndexes);
   }
@@ -143,6 +147,7 @@ export class SqliteTransaction implements EngineTransaction {
     } catch (error) {
       this.#connection.exec(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
       this.#names.forget();
+      this.#running.clear();
       throw error;
     } finally {
       this.#depth--;

@@ -31,7 +31,8 @@ export function prepareStoreFile(location: string, driver: SqliteDriver): string
 }
 
 function createStoreFile(file: string, driver: SqliteDriver): void {
-  const draft = `${file}.new-${process.pid}-${process.hrtime.bigint()}`;
+  const workshop = fs.mkdtempSync(path.join(path.dirname(file), ".azoth-new-"));
+  const draft = path.join(workshop, path.basename(file));
   try {
     fs.closeSync(fs.openSync(draft, "wx", 0o600));
     const connection = new Connection(new driver.DatabaseSync(draft));
@@ -50,7 +51,7 @@ function createStoreFile(file: string, driver: SqliteDriver): void {
     }
     syncDirectory(path.dirname(file));
   } finally {
-    for (const leftover of [draft, `${draft}-journal`]) fs.rmSync(leftover, { force: true });
+    fs.rmSync(workshop, { recursive: true, force: true });
   }
 }
 
@@ -80,7 +81,10 @@ function refuseTruncated(file: string): void {
   try {
     const read = fs.readSync(descriptor, header, 0, header.length, 0);
     if (read > 0 && !header.toString("latin1", 0, 16).startsWith("SQLite format 3".slice(0, Math.min(read, 15)))) {
-      throw new AzothError("STORE_NOT_AZOTH", `${quote(file)} is not a database. Point to another directory, or move the file away.`);
+      throw new AzothError(
+        "STORE_NOT_AZOTH",
+        `${quote(file)} is not a database. Point to another directory, or move the file away.`,
+      );
     }
     const stored = header.readUInt16BE(pageSizeAt);
     const expected = header.readUInt32BE(pageCountAt) * (stored === 1 ? 65_536 : stored);
@@ -99,7 +103,10 @@ function refuseTruncated(file: string): void {
 export function checkAndMigrate(connection: Connection, file: string): void {
   const id = Number(connection.get<{ application_id: number }>("PRAGMA application_id")?.application_id);
   if (id !== applicationId) {
-    throw new AzothError("STORE_NOT_AZOTH", `${quote(file)} is a database of another program. Point to another directory, or move the file away.`);
+    throw new AzothError(
+      "STORE_NOT_AZOTH",
+      `${quote(file)} is a database of another program. Point to another directory, or move the file away.`,
+    );
   }
   const readVersion = () => Number(connection.get<{ user_version: number }>("PRAGMA user_version")?.user_version);
   const version = readVersion();
@@ -121,7 +128,17 @@ export function checkAndMigrate(connection: Connection, file: string): void {
   }
 }
 
-const fileCodes = new Set(["EACCES", "EPERM", "EROFS", "ENOTDIR", "EEXIST", "EISDIR", "ENAMETOOLONG", "ELOOP", "ENOENT"]);
+const fileCodes = new Set([
+  "EACCES",
+  "EPERM",
+  "EROFS",
+  "ENOTDIR",
+  "EEXIST",
+  "EISDIR",
+  "ENAMETOOLONG",
+  "ELOOP",
+  "ENOENT",
+]);
 
 function isFileError(error: unknown): error is NodeJS.ErrnoException {
   return error instanceof Error && typeof (error as NodeJS.ErrnoException).code === "string";

@@ -1,7 +1,15 @@
 /** The task projection in SQL: rows to states and back. */
-import type { SqlValue, StateCount, TaskChange, TaskQuery } from "../../store/engine.ts";
-import { decodeDefinition, encodeDefinition } from "../../tasks/event-codec.ts";
-import { dueAtMs, type Phase, type Run, stateNameOf, type TaskState, type TaskStateName } from "../../tasks/task-state.ts";
+import {
+  decodeDefinition,
+  dueAtMs,
+  encodeDefinition,
+  type SqlValue,
+  type StateCount,
+  stateNameOf,
+  type TaskChange,
+  type TaskQuery,
+} from "../../store/engine.ts";
+import type { Phase, Run, TaskState, TaskStateName } from "../../tasks/task-state.ts";
 import type { Connection } from "./driver.ts";
 import type { Names } from "./names.ts";
 
@@ -39,17 +47,24 @@ const selectTasks = `SELECT ${allColumns.join(", ")} FROM azoth_tasks`;
 
 type TaskRow = Readonly<Record<string, string | number | null>>;
 
+/** Running tasks as the writer last saved them, by internal number: valid until another connection writes. */
+export type RunningTasks = Map<number, TaskState>;
+
 export class TaskRows {
   readonly #connection: Connection;
   readonly #names: Names;
+  readonly #running: RunningTasks;
 
-  constructor(connection: Connection, names: Names) {
+  constructor(connection: Connection, names: Names, running: RunningTasks = new Map()) {
     this.#connection = connection;
     this.#names = names;
+    this.#running = running;
   }
 
   save(changes: readonly TaskChange[]): void {
     for (const { before, after } of changes) {
+      if (after.run === null) this.#running.delete(after.seq);
+      else this.#running.set(after.seq, after);
       if (before === null) {
         this.#connection.run(insertTask, after.seq, ...this.#definition(after), ...progress(after));
       } else if (before.revision === after.revision) {
@@ -72,7 +87,7 @@ export class TaskRows {
   }
 
   bySeq(seq: number): TaskState | null {
-    return this.#one(`${selectTasks} WHERE seq = ?`, seq);
+    return this.#running.get(seq) ?? this.#one(`${selectTasks} WHERE seq = ?`, seq);
   }
 
   between(fromSeq: number, toSeq: number): TaskState[] {
@@ -139,7 +154,11 @@ export class TaskRows {
     if (query.dueUntilMs !== undefined) add("due_at_ms < ?", query.dueUntilMs);
     // A range instead of LIKE: it needs no escapes, and uses the index.
     if (query.idPrefix !== undefined) add("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}\u{10FFFF}`);
-    return this.#many(`${selectTasks} WHERE ${conditions.join(" AND ")} ORDER BY seq LIMIT ?`, ...parameters, query.limit);
+    return this.#many(
+      `${selectTasks} WHERE ${conditions.join(" AND ")} ORDER BY seq LIMIT ?`,
+      ...parameters,
+      query.limit,
+    );
   }
 
   count(): StateCount[] {

@@ -34,10 +34,16 @@ function guarded<T>(sql: unknown, work: () => T): T {
   const statement = sql.replace(leadingNoise, "");
   const verb = forbiddenVerb.exec(statement)?.[0];
   if (verb !== undefined) {
-    throw new AzothError("INVALID_SQL", `${verb.toUpperCase()} cannot run inside of a transaction of the store. Leave it out.`);
+    throw new AzothError(
+      "INVALID_SQL",
+      `${verb.toUpperCase()} cannot run inside of a transaction of the store. Leave it out.`,
+    );
   }
   if (ownTableWrite.test(statement)) {
-    throw new AzothError("INVALID_SQL", "Tables whose names begin with azoth_ belong to the store. Use its API, or another table name.");
+    throw new AzothError(
+      "INVALID_SQL",
+      "Tables whose names begin with azoth_ belong to the store. Use its API, or another table name.",
+    );
   }
   try {
     return work();

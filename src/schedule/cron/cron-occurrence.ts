@@ -54,8 +54,8 @@ function nextElapsed(expression: CronExpression, zone: TimeZone, afterSec: numbe
     const { endSec, offsetSec } = zone.periodAt(fromSec);
     const matchSec = nextLocalMatch(expression, fromSec + offsetSec) - offsetSec;
     if (matchSec < endSec) return { atMs: matchSec * 1000 };
-    // Offsets differ by less than two days: once that much later, the clock cannot show a time before `fromSec` again,
-    // and nothing can match until it comes near to the match. Sooner, an overlap may bring back earlier times.
+    // Offsets are less than a day. So two days on the clock shows only times that it has not shown by now, and none of
+    // these matches before `matchSec`, give or take two days. Until then an overlap may bring earlier times back.
     const settled = endSec >= fromSec + 2 * secondsPerDay;
     fromSec = settled ? Math.max(endSec, matchSec - 2 * secondsPerDay) : endSec;
   }

@@ -23,6 +23,7 @@ export interface OffsetPeriod {
  * are 3.98 days apart, in Africa/Freetown in 1939; the next are 6.96 days apart.
  */
 const cellSec = 3 * secondsPerDay;
+/** A block is probed at once, some twenty calls of Intl: small, since a sparse expression asks for one day in years. */
 const cellsPerBlock = 16;
 const blockSec = cellSec * cellsPerBlock;
 const blocksKept = 8192;
