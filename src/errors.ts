@@ -145,6 +145,10 @@ export const errorCatalogue = {
   ],
   INVALID_SQL: ["The user's SQL statement was refused by the database.", "See the cause for the database's words."],
   SCHEDULER_RUNNING: ["The scheduler is already running.", "Call run() once per Scheduler."],
+  TEST_UNSETTLED: [
+    "In a test, something goes on for ever without any time passing.",
+    "Look for a handler that makes its task due again at once, or an event handler that feeds on its own events.",
+  ],
 } as const satisfies Record<string, readonly [meaning: string, mend: string]>;
 
 /** A stable error code: a key of {@link errorCatalogue}. */

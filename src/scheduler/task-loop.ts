@@ -42,7 +42,7 @@ export class TaskLoop {
     const { core, executor, taskTypes, pollIntervalMs } = this.#options;
     const nowMs = core.clock.now();
     const mayTake = this.#accepting && executor.freeSlots > 0;
-    const dueAtMs = mayTake ? await core.engine.reads.nextDueAt(taskTypes) : null;
+    const dueAtMs = mayTake && !executor.hasReports ? await core.engine.reads.nextDueAt(taskTypes) : null;
     if (executor.hasReports || (dueAtMs !== null && dueAtMs <= nowMs)) {
       await this.#turn();
       return executor.hasReports ? 0 : await this.#msUntilNext();

@@ -1,19 +1,10 @@
 /** The log in SQL: appending, and reading it by pages. */
 import type { EventPage, EventQuery, NewEvent, SqlValue, StoredEvent } from "../../store/engine.ts";
+import { ChunkedInsert } from "./chunked-insert.ts";
 import type { Connection } from "./driver.ts";
 import type { Names } from "./names.ts";
 
-/** Rows in one INSERT: fewer statements are faster. A batch is cut into the largest that fit. */
-const chunkSizes = [64, 16, 4, 1] as const;
-
-const columns = 7;
-const insertRow = `(${Array(columns).fill("?").join(",")})`;
-const insertEvents: ReadonlyMap<number, string> = new Map(
-  chunkSizes.map((rows) => {
-    const values = Array(rows).fill(insertRow).join(",");
-    return [rows, `INSERT INTO azoth_events (position, type, at_ms, task, run, data, meta) VALUES ${values}`];
-  }),
-);
+const insertEvents = new ChunkedInsert("azoth_events", ["position", "type", "at_ms", "task", "run", "data", "meta"]);
 
 /** The position of the last event ever appended, as this connection sees it. */
 export function lastPosition(connection: Connection): number {
@@ -24,25 +15,10 @@ export function lastPosition(connection: Connection): number {
 /** Appends events, and returns the position of the first. */
 export function appendEvents(connection: Connection, names: Names, events: readonly NewEvent[]): number {
   const first = lastPosition(connection) + 1;
-  let done = 0;
-  for (const [size, sql] of insertEvents) {
-    for (; events.length - done >= size; done += size) {
-      const values: SqlValue[] = [];
-      for (let index = done; index < done + size; index++) {
-        const event = events[index] as NewEvent;
-        values.push(
-          first + index,
-          names.intern(connection, event.type),
-          event.atMs,
-          event.task,
-          event.run,
-          event.data,
-          event.meta,
-        );
-      }
-      connection.run(sql, ...values);
-    }
-  }
+  const rows = events.map(({ type, atMs, task, run, data, meta }, index): SqlValue[] => {
+    return [first + index, names.intern(connection, type), atMs, task, run, data, meta];
+  });
+  insertEvents.run(connection, rows);
   return first;
 }
 

@@ -1,0 +1,25 @@
+/** INSERT of many rows in few statements: a batch is cut into the largest chunks that fit. */
+import type { SqlValue } from "../../store/engine.ts";
+import type { Connection } from "./driver.ts";
+
+/** Rows in one statement. Each size is a statement of its own, prepared once. */
+const chunkSizes = [64, 16, 4, 1];
+
+export class ChunkedInsert {
+  readonly #statements: readonly { readonly size: number; readonly sql: string }[];
+
+  constructor(table: string, columns: readonly string[]) {
+    const row = `(${columns.map(() => "?").join(",")})`;
+    this.#statements = chunkSizes.map((size) => {
+      const rows = Array.from({ length: size }, () => row).join(",");
+      return { size, sql: `INSERT INTO ${table} (${columns.join(", ")}) VALUES ${rows}` };
+    });
+  }
+
+  run(connection: Connection, rows: readonly (readonly SqlValue[])[]): void {
+    let done = 0;
+    for (const { size, sql } of this.#statements) {
+      for (; rows.length - done >= size; done += size) connection.run(sql, ...rows.slice(done, done + size).flat());
+    }
+  }
+}

@@ -1,0 +1,44 @@
+/** Tells when everything that was set off has come to rest, so that time may pass again. */
+import { systemClock, yieldToEventLoop } from "../clock.ts";
+import { AzothError } from "../errors.ts";
+import type { ManualClock } from "./manual-clock.ts";
+import type { SharedStore } from "./shared-store.ts";
+import type { WorkInProgress } from "./work-in-progress.ts";
+
+/** Rounds of the event loop without any activity that count as rest: a loop between two steps shows none in one round. */
+const quietRounds = 3;
+/** More rounds at one instant are a loop that feeds on itself. */
+const mostRounds = 100_000;
+
+export interface Stage {
+  readonly clock: ManualClock;
+  readonly store: SharedStore;
+  readonly work: WorkInProgress;
+  /** How long work that does nothing is waited for, in real milliseconds. */
+  readonly patienceMs: number;
+}
+
+/** @throws AzothError TEST_UNSETTLED */
+export async function comeToRest({ clock, store, work, patienceMs }: Stage): Promise<void> {
+  const activity = () => clock.activity + store.activity + work.activity;
+  let seen = activity();
+  let rounds = 0;
+  for (let quiet = 0; quiet < quietRounds; quiet++) {
+    await yieldToEventLoop();
+    const now = activity();
+    if (now !== seen) {
+      seen = now;
+      quiet = -1;
+      if (++rounds > mostRounds) throw unsettled(clock);
+    } else if (quiet === quietRounds - 1 && work.isWorthWaiting(systemClock.now(), patienceMs)) {
+      // Not a matter of rounds: a file or socket answers when it answers.
+      quiet = -1;
+    }
+  }
+}
+
+function unsettled(clock: ManualClock): AzothError {
+  const at = new Date(clock.now()).toISOString();
+  const message = `Nothing came to rest at ${at} within ${mostRounds} rounds of the event loop. Look for a handler that makes its task due again at once, or an event handler that feeds on its own events.`;
+  return new AzothError("TEST_UNSETTLED", message);
+}

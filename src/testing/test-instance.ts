@@ -1,0 +1,61 @@
+/** One scheduler of a test, through its lives: it can be stopped, crashed, and started again as a new instance. */
+import type { SchedulerOptions } from "../scheduler/options.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { AnyTaskHandler } from "../scheduler/task-handler.ts";
+import type { TestBed } from "./test-bed.ts";
+import type { TestProcess } from "./test-process.ts";
+
+/** A scheduler on the store and clock of a test, as if in a process of its own. */
+export class TestInstance<const Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]> {
+  readonly #bed: TestBed;
+  #options: SchedulerOptions;
+  #process: TestProcess;
+
+  /** @internal */
+  static async start<Handlers extends readonly AnyTaskHandler[]>(
+    bed: TestBed,
+    options: SchedulerOptions,
+  ): Promise<TestInstance<Handlers>> {
+    const instance = new TestInstance<Handlers>(bed, options, await bed.start(options));
+    await bed.settle();
+    return instance;
+  }
+
+  private constructor(bed: TestBed, options: SchedulerOptions, process: TestProcess) {
+    this.#bed = bed;
+    this.#options = options;
+    this.#process = process;
+  }
+
+  /** The scheduler that runs now; after `stop` or `crash`, the one that ran last, and is closed. */
+  get scheduler(): Scheduler<Handlers> {
+    return this.#process.scheduler as unknown as Scheduler<Handlers>;
+  }
+
+  /** Stops it in good order. If handlers still run, time passes, as far as the grace period. */
+  async stop(): Promise<void> {
+    if (this.#process.hasEnded) return;
+    await this.#bed.passTimeUntil(this.#process.scheduler.stop());
+    await this.#process.close();
+  }
+
+  /**
+   * Ends it as `kill -9` does: nothing is recorded or released any more, and results of its handlers never reach the
+   * store. The code of a handler cannot be ended from outside, but asleep on the manual clock it never wakes.
+   */
+  async crash(): Promise<void> {
+    await this.#process.kill();
+    await this.#bed.settle();
+  }
+
+  /**
+   * Starts it again on the same store, as a new instance; if it still runs, stops it first.
+   * Options given here go before the old ones: a new version of a handler, say.
+   */
+  async restart(options: SchedulerOptions = {}): Promise<void> {
+    await this.stop();
+    this.#options = { ...this.#options, ...options };
+    this.#process = await this.#bed.start(this.#options);
+    await this.#bed.settle();
+  }
+}

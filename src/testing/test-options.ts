@@ -1,0 +1,80 @@
+/** The options of a test scheduler: whose they are, and the defaults that make idle time cheap. */
+import { type Duration, parseDuration } from "../duration.ts";
+import { AzothError, quote } from "../errors.ts";
+import { seededRandom } from "../random.ts";
+import { type Instant, parseInstant } from "../schedule/instant.ts";
+import type { SchedulerOptions } from "../scheduler/options.ts";
+import type { AnyTaskHandler } from "../scheduler/task-handler.ts";
+import type { AzothDbOptions } from "../store/azoth-db.ts";
+
+/** The options of a Scheduler and of its store, and those of the test itself. */
+export interface TestSchedulerOptions<Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>
+  extends SchedulerOptions<Handlers>,
+    Omit<AzothDbOptions, "clock" | "random"> {
+  /** What the clock shows at first. Defaults to "2026-01-01T00:00:00Z". */
+  readonly start?: Instant;
+  /** ":memory:", or a directory. Defaults to ":memory:". */
+  readonly location?: string;
+  /** Of all randomness: ids and jitter. Defaults to 1. */
+  readonly seed?: number;
+  /**
+   * How long a handler or transaction that does real work, such as on files or sockets, is waited for in real time
+   * at each step; 0 if none does. One that never settles costs this once. Defaults to "250ms".
+   */
+  readonly patience?: Duration;
+  /** Defaults to "1h". */
+  readonly pollInterval?: Duration;
+  /** Defaults to "1h". */
+  readonly claimDuration?: Duration;
+  /** Defaults to 0: the kit tells each scheduler at once of the others' commits. With any other value they look themselves. */
+  readonly noticeInterval?: Duration;
+  /** Defaults to "normal": a test survives crashes of schedulers, not of the machine. */
+  readonly durability?: "full" | "normal";
+}
+
+export interface TestSettings {
+  readonly startMs: number;
+  readonly location: string;
+  readonly seed: number;
+  readonly patienceMs: number;
+  readonly announcing: boolean;
+  readonly db: Omit<AzothDbOptions, "clock" | "random">;
+  readonly scheduler: SchedulerOptions;
+}
+
+const dbKeys: readonly string[] = [
+  "durability",
+  "busyTimeout",
+  "transactionTimeout",
+  "noticeInterval",
+  "maxPayloadBytes",
+  "sqliteDriver",
+] satisfies (keyof AzothDbOptions)[];
+
+/** Sorts the options; unknown ones stay among the Scheduler's, which refuses them. @throws AzothError */
+export function resolveTestOptions(options: TestSchedulerOptions): TestSettings {
+  const { start = "2026-01-01T00:00:00Z", location = ":memory:", seed = 1, patience = "250ms", ...rest } = options;
+  if (!Number.isSafeInteger(seed)) {
+    throw new AzothError("INVALID_OPTION", `seed must be a whole number, and is ${quote(seed)}.`);
+  }
+  const isOfDb = ([key]: [string, unknown]) => dbKeys.includes(key);
+  const entries = Object.entries(rest);
+  return {
+    startMs: parseInstant(start, "start"),
+    location,
+    seed,
+    patienceMs: parseDuration(patience, { what: "patience" }),
+    announcing: parseDuration(rest.noticeInterval ?? 0, { what: "noticeInterval" }) === 0,
+    db: { durability: "normal", noticeInterval: 0, ...Object.fromEntries(entries.filter(isOfDb)) },
+    scheduler: {
+      pollInterval: "1h",
+      claimDuration: "1h",
+      ...Object.fromEntries(entries.filter((entry) => !isOfDb(entry))),
+    },
+  };
+}
+
+/** A stream of random numbers of its own for each process of a test. */
+export function randomOf(seed: number, process: number): () => number {
+  return seededRandom(Math.imul(seed, 0x9e3779b1) + process);
+}

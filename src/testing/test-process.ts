@@ -1,0 +1,104 @@
+/**
+ * A scheduler of a test, with a store handle and a clock of its own, as a process has them: so that it can be
+ * killed in the middle of its work while the others go on.
+ *
+ *   created -> start() -> running -> stop() or crash() -> ended
+ */
+import type { Clock } from "../clock.ts";
+import { AzothError } from "../errors.ts";
+import type { SchedulerOptions } from "../scheduler/options.ts";
+import { Scheduler } from "../scheduler/scheduler.ts";
+import { AzothDb, type AzothDbOptions, coreOf } from "../store/azoth-db.ts";
+import type { ManualClock } from "./manual-clock.ts";
+import type { Life, SharedStore } from "./shared-store.ts";
+
+export interface TestProcessOptions {
+  /** The file of the store. */
+  readonly location: string;
+  readonly store: SharedStore;
+  readonly clock: ManualClock;
+  readonly db: Omit<AzothDbOptions, "clock">;
+  readonly scheduler: SchedulerOptions;
+}
+
+export class TestProcess {
+  readonly scheduler: Scheduler;
+  readonly db: AzothDb;
+  readonly #options: TestProcessOptions;
+  readonly #life: Mortality;
+
+  static async start(options: TestProcessOptions): Promise<TestProcess> {
+    const { location, store, clock } = options;
+    const life = new Mortality();
+    const db = await AzothDb.open(location, { ...options.db, clock: mortalClock(clock, life) });
+    store.add(db, life);
+    try {
+      const process = new TestProcess(options, db, life);
+      await process.scheduler.start();
+      return process;
+    } catch (error) {
+      store.remove(db);
+      await db.close();
+      throw error;
+    }
+  }
+
+  private constructor(options: TestProcessOptions, db: AzothDb, life: Mortality) {
+    this.#options = options;
+    this.#life = life;
+    this.db = db;
+    const { onSignal } = options.scheduler;
+    this.scheduler = new Scheduler(db, {
+      ...options.scheduler,
+      ...(onSignal === undefined ? {} : { onSignal: (signal) => (life.hasEnded ? undefined : onSignal(signal)) }),
+    });
+  }
+
+  get hasEnded(): boolean {
+    return this.#life.hasEnded;
+  }
+
+  /** Ends it as `kill -9` does: at once, with nothing recorded, nothing released and its open transaction rolled back. */
+  async kill(): Promise<void> {
+    if (this.#life.hasEnded) return;
+    const { clock, store } = this.#options;
+    this.#life.end();
+    clock.abandon(this.#life);
+    store.remove(this.db);
+    // Straight to the engine: the handle's own close would wait for what is being written.
+    await coreOf(this.db).engine.close();
+  }
+
+  /** To be called when the scheduler has stopped. */
+  async close(): Promise<void> {
+    if (this.#life.hasEnded) return;
+    await this.db.close();
+    await this.kill();
+  }
+}
+
+class Mortality implements Life {
+  hasEnded = false;
+  readonly ended: Promise<never>;
+  #end: () => void = () => {};
+
+  constructor() {
+    this.ended = new Promise<never>((_, reject) => {
+      this.#end = () => reject(new AzothError("STORE_CLOSED", "The test has crashed this scheduler."));
+    });
+    this.ended.catch(() => {});
+  }
+
+  end(): void {
+    this.hasEnded = true;
+    this.#end();
+  }
+}
+
+/** The clock as a process sees it: for the dead, no sleep ever ends. */
+function mortalClock(clock: ManualClock, life: Life): Clock {
+  return {
+    now: () => clock.now(),
+    sleep: (ms, signal) => (life.hasEnded ? new Promise(() => {}) : clock.sleepFor(life, ms, signal)),
+  };
+}

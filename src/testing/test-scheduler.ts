@@ -1,0 +1,156 @@
+/** The kit: real schedulers, their real loops and a real SQLite store, in a time that passes when the test says so. */
+import { type Duration, parseDuration } from "../duration.ts";
+import { AzothError, quote } from "../errors.ts";
+import { type Instant, parseInstant } from "../schedule/instant.ts";
+import type { SchedulerOptions } from "../scheduler/options.ts";
+import type { Scheduler } from "../scheduler/scheduler.ts";
+import type { AnyTaskHandler } from "../scheduler/task-handler.ts";
+import type { AzothDb } from "../store/azoth-db.ts";
+import type { LogFilter, RecordedEvent } from "../store/log.ts";
+import type { ManualClock } from "./manual-clock.ts";
+import { TestBed } from "./test-bed.ts";
+import { TestInstance } from "./test-instance.ts";
+import { resolveTestOptions, type TestSchedulerOptions } from "./test-options.ts";
+
+/**
+ * Makes a store, a clock and a running scheduler for a test.
+ *
+ * Time passes only in `advance` and `advanceTo`, and where `stop` and `restart` have to wait for running handlers.
+ *
+ * @example
+ * await using kit = await createTestScheduler({ handlers: [report], start: "2026-03-28T12:00:00Z" });
+ * await kit.scheduler.scheduleTask({ taskId: "daily", taskType: "generate_report", schedule: cron("0 0 0 * * *") });
+ * await kit.advance("3d");
+ * const { executions } = await kit.scheduler.history("daily");
+ * @throws AzothError as `AzothDb.open`, `new Scheduler` and its `start` do
+ */
+export async function createTestScheduler<const Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>(
+  options: TestSchedulerOptions<Handlers> = {},
+): Promise<TestScheduler<Handlers>> {
+  const bed = await TestBed.open(resolveTestOptions(options));
+  try {
+    return new TestScheduler<Handlers>(bed, await TestInstance.start(bed, {}));
+  } catch (error) {
+    await bed.close();
+    throw error;
+  }
+}
+
+/** Made by {@link createTestScheduler}. */
+export class TestScheduler<const Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>
+  implements AsyncDisposable
+{
+  readonly #bed: TestBed;
+  readonly #main: TestInstance<Handlers>;
+
+  /** @internal */
+  constructor(bed: TestBed, main: TestInstance<Handlers>) {
+    this.#bed = bed;
+    this.#main = main;
+  }
+
+  /** The scheduler that runs now; after `restart` it is another one. */
+  get scheduler(): Scheduler<Handlers> {
+    return this.#main.scheduler;
+  }
+
+  /** A handle of the test's own on the store; it stays open through every crash and restart. */
+  get db(): AzothDb {
+    return this.#bed.db;
+  }
+
+  get clock(): ManualClock {
+    return this.#bed.clock;
+  }
+
+  /** Write transactions that all schedulers, and the test, have committed. */
+  get commits(): number {
+    return this.#bed.store.commits;
+  }
+
+  /**
+   * Lets time pass, from one sleeper to the next, and after each step waits until all that it set off has come to
+   * rest. Handlers that sleep on the clock are not waited for: they go on when their time comes.
+   *
+   * @example
+   * await kit.advance("90s");
+   * @throws AzothError INVALID_DURATION; TEST_UNSETTLED if something goes on for ever without time
+   */
+  async advance(duration: Duration): Promise<void> {
+    await this.#bed.advance(parseDuration(duration, { what: "duration" }));
+  }
+
+  /** As {@link TestScheduler.advance}, up to an instant. @throws AzothError INVALID_INSTANT if it has passed, TEST_UNSETTLED */
+  async advanceTo(instant: Instant): Promise<void> {
+    const byMs = parseInstant(instant) - this.clock.now();
+    if (byMs < 0) {
+      const message = `advanceTo goes forwards, and ${quote(instant)} has passed. Set the clock back with clock.jump or clock.set.`;
+      throw new AzothError("INVALID_INSTANT", message);
+    }
+    await this.#bed.advance(byMs);
+  }
+
+  /** Waits until everything that was set off has come to rest, without time passing. @throws AzothError TEST_UNSETTLED */
+  async settle(): Promise<void> {
+    await this.#bed.settle();
+  }
+
+  /** Stops the scheduler in good order. If handlers still run, time passes, as far as the grace period. */
+  async stop(): Promise<void> {
+    await this.#main.stop();
+  }
+
+  /**
+   * Ends the scheduler as `kill -9` does: its loops never act again, nothing is released, no result of its handlers
+   * reaches the store. Its tasks run again when another scheduler takes them over, after `claimDuration`.
+   *
+   * @example
+   * await kit.crash();
+   * await kit.restart();
+   * await kit.advance("1h");
+   */
+  async crash(): Promise<void> {
+    await this.#main.crash();
+  }
+
+  /** Starts the scheduler again on the same store, as a new instance; if it still runs, stops it first. */
+  async restart(options: SchedulerOptions<Handlers> = {}): Promise<void> {
+    await this.#main.restart(options as SchedulerOptions);
+  }
+
+  /**
+   * Starts one more scheduler on the same store and clock, as if in another process. It has the options of the first
+   * unless others are given.
+   *
+   * @example
+   * const second = await kit.addScheduler({ name: "second", maxConcurrentTasks: 1 });
+   * await kit.crash();
+   * await kit.advance("1h");
+   * await second.scheduler.history("daily");
+   */
+  async addScheduler<const Others extends readonly AnyTaskHandler[] = Handlers>(
+    options: SchedulerOptions<Others> = {},
+  ): Promise<TestInstance<Others>> {
+    return await TestInstance.start<Others>(this.#bed, options as SchedulerOptions);
+  }
+
+  /**
+   * Lets the next commits fail, as a full disk does: nothing of them is kept.
+   * @param error what they fail with; defaults to an AzothError STORE_FAILED
+   */
+  failNextCommits(count: number, error = new AzothError("STORE_FAILED", "The test made this commit fail.")): void {
+    this.#bed.store.failNext(count, error);
+  }
+
+  /** The recorded events, oldest first. @throws AzothError INVALID_FILTER */
+  async log(filter: LogFilter = {}): Promise<RecordedEvent[]> {
+    const events: RecordedEvent[] = [];
+    for await (const event of this.db.readLog(filter)) events.push(event);
+    return events;
+  }
+
+  /** Ends everything at once, as by crashes, and closes the store. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#bed.close();
+  }
+}
