@@ -83,7 +83,13 @@ export async function readHistory(reads: EngineReads, taskId: string, options: H
     if (page.end || starts === limit) break;
   }
   const executions = executionsOf(events.toReversed()).toReversed();
-  return { executions, nextCursor: starts === limit && oldestStart > 1 ? String(oldestStart) : null };
+  const more = starts === limit && (await hasStartBefore(reads, taskId, oldestStart));
+  return { executions, nextCursor: more ? String(oldestStart) : null };
+}
+
+async function hasStartBefore(reads: EngineReads, taskId: string, beforePosition: number): Promise<boolean> {
+  const query = { afterPosition: 0, beforePosition, taskId, types: ["TaskStarted"], limit: 1, scanLimit: 1 };
+  return (await reads.readEvents(query)).events.length > 0;
 }
 
 /** Folds a task's events, oldest first, into executions. */

@@ -13,6 +13,11 @@ import type { Executor, Report } from "./executor.ts";
 import { runFacts } from "./executor.ts";
 import { takeTurn } from "./turn.ts";
 
+/** While rounds follow each other closely, how often to look whether the runs still hold their claims. */
+const busyCheckMs = 50;
+/** The pause after a round that found nothing to take. */
+const idlePauseMs = 10;
+
 export interface TaskLoopOptions {
   readonly core: StoreCore;
   readonly telemetry: Telemetry;
@@ -27,6 +32,7 @@ export class TaskLoop {
   readonly #options: TaskLoopOptions;
   #accepting = true;
   #nextSurveyMs = Number.NEGATIVE_INFINITY;
+  #checkedRunsMs = Number.NEGATIVE_INFINITY;
 
   constructor(options: TaskLoopOptions) {
     this.#options = options;
@@ -44,10 +50,13 @@ export class TaskLoop {
     const mayTake = this.#accepting && executor.freeSlots > 0;
     const dueAtMs = mayTake && !executor.hasReports ? await core.engine.reads.nextDueAt(taskTypes) : null;
     if (executor.hasReports || (dueAtMs !== null && dueAtMs <= nowMs)) {
-      await this.#turn();
-      return executor.hasReports ? 0 : await this.#msUntilNext();
+      const done = await this.#turn();
+      if (Math.abs(nowMs - this.#checkedRunsMs) >= busyCheckMs) await this.#stopLostRuns(nowMs);
+      if (executor.hasReports) return 0;
+      // What looked due was not there to take: another scheduler had it, or the clock was set back.
+      return done ? await this.#msUntilNext() : idlePauseMs;
     }
-    await this.#stopLostRuns();
+    await this.#stopLostRuns(nowMs);
     await this.#survey(nowMs);
     return dueAtMs === null ? pollIntervalMs : Math.min(pollIntervalMs, dueAtMs - nowMs);
   }
@@ -60,7 +69,8 @@ export class TaskLoop {
     return dueAtMs === null ? pollIntervalMs : Math.max(0, Math.min(pollIntervalMs, dueAtMs - core.clock.now()));
   }
 
-  async #turn(): Promise<void> {
+  /** Resolves with whether anything was recorded or taken. */
+  async #turn(): Promise<boolean> {
     const { core, executor, instance, taskTypes, maxLostClaims } = this.#options;
     const reports = executor.takeReports();
     const freeSlots = this.#accepting ? executor.freeSlots : 0;
@@ -70,6 +80,7 @@ export class TaskLoop {
       });
       executor.start(claimed);
       this.#announce(reports, recorded, claimed);
+      return reports.length > 0 || claimed.length > 0;
     } catch (error) {
       // Nothing of it was committed: what was to be recorded waits for the next turn.
       executor.returnReports(reports);
@@ -78,8 +89,9 @@ export class TaskLoop {
   }
 
   /** Tells handlers whose claims are gone (cancelled, or taken over) to stop. */
-  async #stopLostRuns(): Promise<void> {
+  async #stopLostRuns(nowMs: number): Promise<void> {
     const { core, executor, instance } = this.#options;
+    this.#checkedRunsMs = nowMs;
     if (executor.running.length === 0) return;
     const held = new Set((await core.engine.reads.runsOf(instance())).map(({ seq, run }) => `${seq}.${run}`));
     for (const handlerRun of executor.running) {

@@ -5,7 +5,8 @@
  *
  * A round that fails is tried again with growing delays; nothing ends a running ticker but `stop`.
  */
-import type { Clock } from "../clock.ts";
+import { type Clock, yieldToEventLoop } from "../clock.ts";
+import { isAzothError } from "../errors.ts";
 import { Latch } from "../store/latch.ts";
 
 /** The delays after failed rounds: doubled from the first to the longest. */
@@ -56,8 +57,11 @@ export class Ticker {
       try {
         const waitMs = await runOnce();
         retryMs = firstRetryMs;
-        await this.#latch.wait(waitMs, signal);
+        if (waitMs > 0) await this.#latch.wait(waitMs, signal);
+        // However much there is to do, everything else in the process gets its turn.
+        else await yieldToEventLoop();
       } catch (error) {
+        if (isAzothError(error, "STORE_CLOSED")) return;
         onError(error, retryMs);
         // Not the latch: what wakes it may be what fails.
         await clock.sleep(retryMs, signal);

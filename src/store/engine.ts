@@ -167,7 +167,7 @@ export interface EngineTransaction {
   addInstance(instance: { name: string; nowMs: number; claimMs: number }): Promise<number>;
   /** Records a sign of life; false if the instance was declared dead meanwhile. */
   heartbeat(instance: number, nowMs: number): Promise<boolean>;
-  /** Instances whose last heartbeat is older than their claim time, locked. */
+  /** Instances whose last heartbeat is further from now than their claim time, in the past or in the future, locked. */
   lockSilentInstances(nowMs: number): Promise<Instance[]>;
   removeInstance(instance: number): Promise<void>;
 

@@ -1,7 +1,6 @@
 /** What the schedulers of one test share: the store, the clock, and the passing of time. */
 import { AzothError } from "../errors.ts";
 import type { SchedulerOptions } from "../scheduler/options.ts";
-import type { AnyTaskHandler } from "../scheduler/task-handler.ts";
 import { AzothDb, coreOf } from "../store/azoth-db.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { comeToRest } from "./rest.ts";
@@ -73,13 +72,13 @@ export class TestBed {
 
   /** Lets time pass until the promise is settled, and returns it. */
   async passTimeUntil<T>(promise: Promise<T>): Promise<T> {
-    let pending = true;
+    const outcome = { known: false };
     const settled = () => {
-      pending = false;
+      outcome.known = true;
     };
     promise.then(settled, settled);
     await this.settle();
-    while (pending) {
+    while (!outcome.known) {
       const stepMs = this.clock.nextWakeInMs;
       if (stepMs === undefined) throw new AzothError("TEST_UNSETTLED", "Nothing that sleeps could end the wait.");
       await this.advance(stepMs);

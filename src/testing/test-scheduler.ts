@@ -115,7 +115,7 @@ export class TestScheduler<const Handlers extends readonly AnyTaskHandler[] = re
 
   /** Starts the scheduler again on the same store, as a new instance; if it still runs, stops it first. */
   async restart(options: SchedulerOptions<Handlers> = {}): Promise<void> {
-    await this.#main.restart(options as SchedulerOptions);
+    await this.#main.restart(options);
   }
 
   /**
@@ -131,7 +131,7 @@ export class TestScheduler<const Handlers extends readonly AnyTaskHandler[] = re
   async addScheduler<const Others extends readonly AnyTaskHandler[] = Handlers>(
     options: SchedulerOptions<Others> = {},
   ): Promise<TestInstance<Others>> {
-    return await TestInstance.start<Others>(this.#bed, options as SchedulerOptions);
+    return await TestInstance.start<Others>(this.#bed, options);
   }
 
   /**

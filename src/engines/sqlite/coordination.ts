@@ -19,9 +19,11 @@ export function heartbeat(connection: Connection, instance: number, nowMs: numbe
   return connection.run("UPDATE azoth_instances SET heartbeat_at_ms = ? WHERE id = ?", nowMs, instance) > 0;
 }
 
+/** A heartbeat that lies far in the future is one from before the clock was set back: who lives has beaten since. */
 export function silentInstances(connection: Connection, nowMs: number): Instance[] {
-  const sql = `SELECT ${instanceColumns} FROM azoth_instances WHERE heartbeat_at_ms + claim_ms < ? ORDER BY id`;
-  return connection.all<Instance>(sql, nowMs);
+  const sql = `SELECT ${instanceColumns} FROM azoth_instances
+    WHERE heartbeat_at_ms + claim_ms < ? OR heartbeat_at_ms - claim_ms > ? ORDER BY id`;
+  return connection.all<Instance>(sql, nowMs, nowMs);
 }
 
 export function removeInstance(connection: Connection, instance: number): void {

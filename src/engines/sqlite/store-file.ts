@@ -43,15 +43,21 @@ function createStoreFile(file: string, driver: SqliteDriver): void {
     } finally {
       connection.close();
     }
-    try {
-      fs.linkSync(draft, file);
-    } catch (error) {
-      // Another process made the store at the same moment: theirs is as good.
-      if (!isFileError(error) || error.code !== "EEXIST") throw error;
-    }
+    placeFile(draft, file);
     syncDirectory(path.dirname(file));
   } finally {
     fs.rmSync(workshop, { recursive: true, force: true });
+  }
+}
+
+function placeFile(draft: string, file: string): void {
+  try {
+    fs.linkSync(draft, file);
+  } catch (error) {
+    // Another process made the store at the same moment: theirs is as good.
+    if (isFileError(error) && error.code === "EEXIST") return;
+    // Some file systems have no hard links.
+    if (!fs.existsSync(file)) fs.renameSync(draft, file);
   }
 }
 

@@ -16,6 +16,8 @@ const forbiddenVerb =
 const ownTableWrite =
   /^(?:with\b[\s\S]*?\b)?(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|update(?:\s+or\s+\w+)?|delete\s+from|drop\s+(?:table|index)(?:\s+if\s+exists)?|alter\s+table)\s+["'`[]?azoth_/i;
 
+const sqliteReadonly = 8;
+
 /** SQLite result codes that are about the user's statement, not about the state of the file: ERROR, CONSTRAINT, MISMATCH, RANGE, TOOBIG. */
 const statementCodes = new Set([1, 18, 19, 20, 25]);
 
@@ -24,10 +26,10 @@ export function executeUserSql(connection: Connection, sql: string, parameters: 
 }
 
 export function queryUserSql(connection: Connection, sql: string, parameters: readonly SqlValue[]): SqlRow[] {
-  return guarded(sql, () => connection.all<SqlRow>(sql, ...parameters).map((row) => ({ ...row })));
+  return guarded(sql, () => connection.all<SqlRow>(sql, ...parameters).map((row) => ({ ...row })), "query");
 }
 
-function guarded<T>(sql: unknown, work: () => T): T {
+function guarded<T>(sql: string, work: () => T, what: "statement" | "query" = "statement"): T {
   if (typeof sql !== "string" || sql.trim() === "") {
     throw new AzothError("INVALID_SQL", `A statement must be a text of SQL, and is ${quote(sql)}.`);
   }
@@ -39,6 +41,10 @@ function guarded<T>(sql: unknown, work: () => T): T {
       `${verb.toUpperCase()} cannot run inside of a transaction of the store. Leave it out.`,
     );
   }
+  if (hasSecondStatement(statement)) {
+    // SQLite would compile the first and drop the rest in silence.
+    throw new AzothError("INVALID_SQL", `${quote(sql)} has more than one statement. Run them one by one.`);
+  }
   if (ownTableWrite.test(statement)) {
     throw new AzothError(
       "INVALID_SQL",
@@ -48,8 +54,18 @@ function guarded<T>(sql: unknown, work: () => T): T {
   try {
     return work();
   } catch (error) {
+    if (what === "query" && sqliteCode(error) === sqliteReadonly) {
+      throw new AzothError("INVALID_SQL", `A query cannot write: ${quote(sql)}. Use a transaction.`, { cause: error });
+    }
     throw userSqlError(error, sql);
   }
+}
+
+const quotedOrComment = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\//g;
+const trigger = /^create\s+(?:temp\s+|temporary\s+)?trigger\b/i;
+
+function hasSecondStatement(statement: string): boolean {
+  return !trigger.test(statement) && /;\s*[^\s;]/.test(statement.replace(quotedOrComment, " "));
 }
 
 function userSqlError(error: unknown, sql: string): unknown {

@@ -51,8 +51,7 @@ export function civilFromDays(days: number): CivilDate {
 
 /** 0 for Sunday to 6 for Saturday. */
 export function weekdayOfDays(days: number): number {
-  const weekday = (days + 4) % 7;
-  return weekday < 0 ? weekday + 7 : weekday;
+  return ((days % 7) + 11) % 7;
 }
 
 /** 28 to 31. */
