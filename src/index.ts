@@ -33,7 +33,7 @@ export {
 } from "./scheduler/task-handler.ts";
 export { AzothDb, type AzothDbOptions } from "./store/azoth-db.ts";
 export type { SqlRow, SqlValue } from "./store/engine.ts";
-export type { LogFilter, RecordedEvent } from "./store/log.ts";
+export type { LifecyclePayloads as LifecycleData, LogFilter, RecordedEvent } from "./store/log.ts";
 export type { Difference, ReplayOptions, ReplayProgress, Verification } from "./store/replay.ts";
 export type { SystemEventData } from "./store/system-events.ts";
 export type { TaskExecution, TaskInfo } from "./store/task-info.ts";
@@ -47,7 +47,7 @@ export {
   eventHandler,
 } from "./subscriptions/event-handler.ts";
 export type { DeadLetter, EventHandlerStatus, EventHandlers } from "./subscriptions/event-handlers.ts";
-export type { Failure, LifecycleData, PlannedOccurrence } from "./tasks/events.ts";
+export type { Failure, PlannedOccurrence } from "./tasks/events.ts";
 export type { ScheduleTaskRequest } from "./tasks/request.ts";
 export type { RetryOptions, RetryPolicy } from "./tasks/retry-policy.ts";
 export type { TaskEvent } from "./tasks/task-event.ts";

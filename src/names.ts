@@ -22,8 +22,11 @@ export function parseName(value: unknown, what: string, code: ErrorCode): string
   return value;
 }
 
-/** Refuses keys that an options object does not have: a misspelt option must not be ignored in silence. */
+/** Refuses what is no object, and keys that it does not have: a misspelt option must not be ignored in silence. */
 export function refuseUnknownKeys(value: object, known: readonly string[], what: string, code: ErrorCode): void {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) {
+    throw new AzothError(code, `${what} takes an object with ${known.join(", ")}, and got ${quote(value)}.`);
+  }
   const unknown = Object.keys(value).find((key) => !known.includes(key));
   if (unknown !== undefined) {
     throw new AzothError(code, `${what} has the unknown field ${quote(unknown)}. It takes ${known.join(", ")}.`);

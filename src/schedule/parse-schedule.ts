@@ -22,8 +22,8 @@ const keysOfKind = {
 } as const satisfies Record<Schedule["kind"], readonly string[]>;
 
 /**
- * Returns a checked copy of `value` with defaults filled in. Throws INVALID_SCHEDULE for the shape, and the code of the part
- * (INVALID_CRON, INVALID_TIME_ZONE, ...) for what stands in it.
+ * Returns a checked copy of `value` with defaults filled in. Throws INVALID_SCHEDULE for the shape, and the code of the
+ * part (INVALID_CRON, INVALID_TIME_ZONE, ...) for what stands in it.
  */
 export function parseSchedule(value: unknown): Schedule {
   const parts = partsOf(value);

@@ -47,6 +47,21 @@ const optionKeys = [
   "sqliteDriver",
 ];
 
+/** What the store draws time, chance and storage from. @throws AzothError INVALID_OPTION */
+function checkSources({ clock, random, sqliteDriver }: AzothDbOptions): void {
+  const refuse = (what: string, shape: string, value: unknown): never => {
+    throw new AzothError("INVALID_OPTION", `${what} must be ${shape}, and is ${quote(value)}.`);
+  };
+  if (clock !== undefined && (typeof clock?.now !== "function" || typeof clock.sleep !== "function")) {
+    refuse("clock", "a Clock with now() and sleep()", clock);
+  }
+  if (random !== undefined && typeof random !== "function") refuse("random", "a function", random);
+  const driver = sqliteDriver as { DatabaseSync?: unknown } | null | undefined;
+  if (driver !== undefined && typeof driver?.DatabaseSync !== "function") {
+    refuse("sqliteDriver", "a driver with a DatabaseSync, like node:sqlite", driver);
+  }
+}
+
 const cores = new WeakMap<AzothDb, StoreCore>();
 
 /** The inside of a store, for the scheduler; not exported from the package. */
@@ -90,6 +105,7 @@ export class AzothDb implements AsyncDisposable {
         `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`,
       );
     }
+    checkSources(options);
     const transactionTimeoutMs = parseDuration(options.transactionTimeout ?? "5s", {
       what: "transactionTimeout",
       minMs: 1,

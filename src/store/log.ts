@@ -4,6 +4,9 @@ import { decodeJson } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import { maxPageSize } from "../limits.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
+import { decodeLifecycleData } from "../tasks/event-codec.ts";
+import type { LifecycleData, TaskScheduledData } from "../tasks/events.ts";
+import type { TaskDefinition } from "../tasks/task-state.ts";
 import type { EngineReads, EventQuery, StoredEvent } from "./engine.ts";
 
 /** One event of the log. */
@@ -21,6 +24,12 @@ export interface RecordedEvent<Payload = unknown> {
   readonly version: number;
   /** The user's payload, or the data of a lifecycle event (its instants are epoch milliseconds under names ending in `Ms`). */
   readonly payload: Payload;
+}
+
+/** The payload of every lifecycle event by its type, as readers of the log get it. */
+export interface LifecyclePayloads extends Omit<LifecycleData, "TaskScheduled"> {
+  /** With the definition's parts beside the others, and the task's payload as a value. */
+  TaskScheduled: Omit<TaskScheduledData, "definition" | "payload"> & TaskDefinition & { readonly payload: unknown };
 }
 
 /** Which events to read; the conditions are joined by "and". */
@@ -51,8 +60,15 @@ export function recordedEvent(event: StoredEvent): RecordedEvent {
     ...(event.taskId === null ? {} : { taskId: event.taskId }),
     ...(event.task === null || event.run === null ? {} : { executionId: executionIdOf(event.task, event.run) }),
     version: event.version,
-    payload: decodeJson(event.data),
+    payload: payloadOf(event),
   };
+}
+
+function payloadOf({ type, data }: StoredEvent): unknown {
+  if (type !== "TaskScheduled") return decodeJson(data);
+  // What has its usual value is not stored: a reader must not have to know the defaults.
+  const { definition, payload, ...rest } = decodeLifecycleData(type, data);
+  return { ...rest, ...definition, payload: decodeJson(payload) } satisfies LifecyclePayloads["TaskScheduled"];
 }
 
 /** @throws AzothError INVALID_FILTER */

@@ -42,17 +42,22 @@ export class Notices {
   }
 
   async #watch(signal: AbortSignal): Promise<void> {
-    let seen = await this.#engine.foreignChanges();
+    let seen = await this.#look();
     while (!signal.aborted) {
       await this.#clock.sleep(this.#intervalMs, signal);
       if (signal.aborted) return;
-      try {
-        const now = await this.#engine.foreignChanges();
-        if (now !== seen) this.announce();
-        seen = now;
-      } catch {
-        // The store was closed, or is failing: the loops that use it meet the same failure and report it.
-      }
+      const now = await this.#look();
+      if (now !== seen) this.announce();
+      seen = now;
+    }
+  }
+
+  async #look(): Promise<number | undefined> {
+    try {
+      return await this.#engine.foreignChanges();
+    } catch {
+      // The store was closed, or is failing: the loops that are woken by it meet the same failure and report it.
+      return undefined;
     }
   }
 }

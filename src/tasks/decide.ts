@@ -68,8 +68,10 @@ function decidePause(state: TaskState, reason: string | undefined, { nowMs }: De
 function decideResume(state: TaskState, context: DecisionContext): LifecycleEvent[] {
   refuseEnded(state, "resumed");
   const { nowMs } = context;
+  // Not simply from now on: a clock that went back must not fire a nominal time again.
+  const afterMs = Math.max(nowMs, state.lastScheduledForMs ?? nowMs);
   if (state.phase === "disabled") {
-    const next = plannedAfter(anchoredSchedule(state), nowMs, context) ?? originalOccurrence(state);
+    const next = plannedAfter(anchoredSchedule(state), afterMs, context) ?? failedOccurrence(state);
     const runAtMs = isRecurring(state.definition.schedule) ? next.scheduledForMs : nowMs;
     return [event("TaskResumed", { runAtMs, next }, nowMs)];
   }
@@ -77,7 +79,7 @@ function decideResume(state: TaskState, context: DecisionContext): LifecycleEven
   const { scheduledForMs, runAtMs } = state;
   if (scheduledForMs === null || runAtMs === null) return [event("TaskResumed", {}, nowMs)];
   const schedule = anchoredSchedule(state);
-  const next = plannedAfter(schedule, nowMs, context);
+  const next = plannedAfter(schedule, afterMs, context);
   const overdue = isRecurring(schedule) && state.retryCount === 0 && runAtMs <= nowMs;
   if (!overdue || next === undefined) return [event("TaskResumed", { runAtMs }, nowMs)];
   // Nobody expects a burst on resuming: what fell into the pause is skipped, and said so.
@@ -86,10 +88,9 @@ function decideResume(state: TaskState, context: DecisionContext): LifecycleEven
   return [...skipped.map((data) => event("OccurrencesSkipped", data, nowMs)), resumed];
 }
 
-/** The nominal time of a one-time or immediate task that had already ended. */
-function originalOccurrence(state: TaskState): { scheduledForMs: number } {
-  const { schedule } = state.definition;
-  return { scheduledForMs: schedule.kind === "one-time" ? schedule.atMs : state.anchorMs };
+/** The occurrence at which a task was disabled: without a later one, it is what runs again. */
+function failedOccurrence(state: TaskState): { scheduledForMs: number } {
+  return { scheduledForMs: state.lastScheduledForMs ?? state.anchorMs };
 }
 
 function decideRunNow(state: TaskState, { nowMs }: DecisionContext): LifecycleEvent[] {

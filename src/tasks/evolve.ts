@@ -45,7 +45,9 @@ export function evolve(state: TaskState | null, event: LifecycleEvent, seq: numb
       if (runAtMs === undefined) return resumed;
       const scheduledForMs = next?.scheduledForMs ?? state.scheduledForMs ?? runAtMs;
       const retryCount = state.phase === "disabled" ? 0 : state.retryCount;
-      return { ...resumed, phase: "waiting", scheduledForMs, runAtMs, retryCount };
+      // A run may be going on while another definition is pending: the run keeps the task.
+      const phase = state.run === null ? "waiting" : state.phase;
+      return { ...resumed, phase, scheduledForMs, runAtMs, retryCount };
     }
     case "TaskRunRequested": {
       const { scheduledForMs, runAtMs } = event.data;
@@ -91,7 +93,8 @@ function executed(state: TaskState, data: TaskExecutedData, updatedAtMs: number)
       // The definition that replaced this one while it ran is already pending.
       return { ...ended, phase: "waiting" };
     case "completed":
-      return { ...ended, phase: "completed", retryCount: 0, lostClaims: 0 };
+      // Nothing is left to be paused: the flag would only stand in the way of a run by hand.
+      return { ...ended, phase: "completed", paused: false, retryCount: 0, lostClaims: 0 };
     case "next": {
       const at = data.next?.scheduledForMs ?? null;
       return { ...ended, phase: "waiting", scheduledForMs: at, runAtMs: at, retryCount: 0, lostClaims: 0 };

@@ -7,8 +7,6 @@ import type { WorkInProgress } from "./work-in-progress.ts";
 
 /** Rounds of the event loop without any activity that count as rest: a loop between two steps shows none in one round. */
 const quietRounds = 3;
-/** More rounds at one instant are a loop that feeds on itself. */
-const mostRounds = 100_000;
 
 export interface Stage {
   readonly clock: ManualClock;
@@ -16,10 +14,12 @@ export interface Stage {
   readonly work: WorkInProgress;
   /** How long work that does nothing is waited for, in real milliseconds. */
   readonly patienceMs: number;
+  /** More rounds with activity than these are a loop that feeds on itself. */
+  readonly maxRounds: number;
 }
 
 /** @throws AzothError TEST_UNSETTLED */
-export async function comeToRest({ clock, store, work, patienceMs }: Stage): Promise<void> {
+export async function comeToRest({ clock, store, work, patienceMs, maxRounds }: Stage): Promise<void> {
   const activity = () => clock.activity + store.activity + work.activity;
   let seen = activity();
   let rounds = 0;
@@ -29,7 +29,7 @@ export async function comeToRest({ clock, store, work, patienceMs }: Stage): Pro
     if (now !== seen) {
       seen = now;
       quiet = -1;
-      if (++rounds > mostRounds) throw unsettled(clock);
+      if (++rounds > maxRounds) throw unsettled(clock, maxRounds);
     } else if (quiet === quietRounds - 1 && work.isWorthWaiting(systemClock.now(), patienceMs)) {
       // Not a matter of rounds: a file or socket answers when it answers.
       quiet = -1;
@@ -37,8 +37,8 @@ export async function comeToRest({ clock, store, work, patienceMs }: Stage): Pro
   }
 }
 
-function unsettled(clock: ManualClock): AzothError {
+function unsettled(clock: ManualClock, maxRounds: number): AzothError {
   const at = new Date(clock.now()).toISOString();
-  const message = `Nothing came to rest at ${at} within ${mostRounds} rounds of the event loop. Look for a handler that makes its task due again at once, or an event handler that feeds on its own events.`;
+  const message = `Nothing came to rest at ${at} within ${maxRounds} rounds of the event loop. Look for a handler that makes its task due again at once, or an event handler that feeds on its own events; or raise maxRounds.`;
   return new AzothError("TEST_UNSETTLED", message);
 }

@@ -55,7 +55,8 @@ export class TestBed {
 
   async settle(): Promise<void> {
     const { clock, store } = this;
-    await comeToRest({ clock, store, work: this.#work, patienceMs: this.#settings.patienceMs });
+    const { patienceMs, maxRounds } = this.#settings;
+    await comeToRest({ clock, store, work: this.#work, patienceMs, maxRounds });
   }
 
   /** Lets `ms` pass, from sleeper to sleeper, and all come to rest after each step. */

@@ -19,18 +19,16 @@ export function watchedHandler<Handler extends AnyTaskHandler>(handler: Handler,
   });
 }
 
-/** A copy whose signal stirs the piece of work when it aborts: a handler may then tidy up in real time. */
+/** The same context, whose signal stirs the piece of work when it aborts: a handler may then tidy up in real time. */
 function watchedContext(context: TaskContext, piece: PieceOfWork): TaskContext {
   let watching = false;
-  const copy = Object.defineProperties({}, Object.getOwnPropertyDescriptors(context)) as TaskContext;
-  return Object.defineProperty(copy, "signal", {
-    enumerable: true,
-    configurable: true,
-    get() {
-      const { signal } = context;
-      if (!watching) signal.addEventListener("abort", () => piece.stir(), { once: true });
+  return new Proxy(context, {
+    get(target, key) {
+      const value: unknown = Reflect.get(target, key, target);
+      if (key !== "signal" || watching) return value;
       watching = true;
-      return signal;
+      (value as AbortSignal).addEventListener("abort", () => piece.stir(), { once: true });
+      return value;
     },
   });
 }

@@ -12,7 +12,7 @@ import { AzothError, quote } from "../../errors.ts";
 import type { Engine, EngineTransaction } from "../../store/engine.ts";
 import { Connection, loadDriver, type SqliteDriver } from "./driver.ts";
 import { Names } from "./names.ts";
-import { isBusy, storeError } from "./sqlite-errors.ts";
+import { isBusy, isDriverError, storeError } from "./sqlite-errors.ts";
 import { SqliteReads } from "./sqlite-reads.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import type { RunningTasks } from "./task-rows.ts";
@@ -99,19 +99,24 @@ class SqliteEngine implements Engine {
       if (changes !== this.#seenChanges) this.#running.clear();
       this.#seenChanges = changes;
       const result = await work(new SqliteTransaction(this.#writer, this.#names, this.#running));
-      this.#writer.run("COMMIT");
+      this.#writer.commit();
       return result;
     } catch (error) {
-      this.#rollback();
-      throw storeError(error, this.location);
+      this.#rollBack();
+      throw isDriverError(error) ? storeError(error, this.location) : error;
     }
   }
 
   async foreignChanges(): Promise<number> {
-    return Number(this.#writer.get<{ data_version: number }>("PRAGMA data_version")?.data_version);
+    try {
+      return Number(this.#writer.get<{ data_version: number }>("PRAGMA data_version")?.data_version);
+    } catch (error) {
+      throw storeError(error, this.location);
+    }
   }
 
   async backup(target: string): Promise<void> {
+    if (this.#closed) throw this.#closedError();
     if (fs.existsSync(target)) {
       throw new AzothError(
         "INVALID_LOCATION",
@@ -132,17 +137,30 @@ class SqliteEngine implements Engine {
     if (this.#closed) return;
     this.#closed = true;
     this.#reader.close();
+    this.#foldLog();
     this.#writer.close();
     this.#options.discard?.();
   }
 
+  /**
+   * Folds the write-ahead log back into the file. SQLite does so at the last close, but for drivers that leave
+   * their statements to the garbage collection that close comes late, or with the process's end never.
+   */
+  #foldLog(): void {
+    try {
+      this.#writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    } catch {
+      // Another process uses the store, or the disk is full: the log stays beside the file, and is read from there.
+    }
+  }
+
   /** Takes the write lock, waiting outside of SQLite, so that timers, signals and handlers go on meanwhile. */
   async #begin(): Promise<void> {
-    if (this.#closed) throw new AzothError("STORE_CLOSED", `The store at ${quote(this.location)} is closed.`);
+    if (this.#closed) throw this.#closedError();
     const startedAtMs = systemClock.now();
     for (let waitMs = 1; ; waitMs = Math.min(waitMs * 2, 20)) {
       try {
-        this.#writer.run("BEGIN IMMEDIATE");
+        this.#writer.begin();
         return;
       } catch (error) {
         const waitedMs = systemClock.now() - startedAtMs;
@@ -152,13 +170,13 @@ class SqliteEngine implements Engine {
     }
   }
 
-  #rollback(): void {
+  #closedError(): AzothError {
+    return new AzothError("STORE_CLOSED", `The store at ${quote(this.location)} is closed. Open it again.`);
+  }
+
+  #rollBack(): void {
     this.#names.forget();
     this.#running.clear();
-    try {
-      this.#writer.exec("ROLLBACK");
-    } catch {
-      // SQLite rolls back by itself on a full disk or an I/O error; a second rollback has nothing to do.
-    }
+    this.#writer.rollBack();
   }
 }

@@ -29,6 +29,13 @@ export function isBusy(error: unknown): boolean {
   return code === sqliteBusy || code === sqliteLocked;
 }
 
+/** True for what a driver throws: SQLite's errors, and those of its own about arguments and state. */
+export function isDriverError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false;
+  const { code } = error as { code?: unknown };
+  return sqliteCode(error) !== undefined || (typeof code === "string" && code.startsWith("ERR_"));
+}
+
 /** Turns whatever the driver threw into an AzothError; passes on one that is an AzothError already. */
 export function storeError(error: unknown, location: string): unknown {
   if (error instanceof AzothError) return error;

@@ -145,7 +145,8 @@ export class SqliteTransaction implements EngineTransaction {
       this.#connection.exec(`RELEASE ${savepoint}`);
       return result;
     } catch (error) {
-      this.#connection.exec(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
+      // A void transaction is rolled back as a whole; there may be no savepoint left.
+      if (!this.#connection.isVoid) this.#connection.exec(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
       this.#names.forget();
       this.#running.clear();
       throw error;

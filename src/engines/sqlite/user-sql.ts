@@ -2,19 +2,15 @@
  * The user's own statements, in our transactions.
  *
  * A statement that ends, nests or bypasses the transaction would break the promise that all of it commits
- * together; such statements are refused, and so is a write to the scheduler's own tables.
+ * together; such statements are refused (see `user-statement.ts`). One that fails by its own fault leaves the
+ * rest of the transaction usable.
  */
 import { AzothError, quote } from "../../errors.ts";
 import { boundedText } from "../../limits.ts";
 import type { SqlRow, SqlValue } from "../../store/engine.ts";
 import type { Connection } from "./driver.ts";
 import { sqliteCode, storeError } from "./sqlite-errors.ts";
-
-const leadingNoise = /^(?:\s|;|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/;
-const forbiddenVerb =
-  /^(?:begin|commit|end|rollback|savepoint|release|pragma|attach|detach|vacuum|reindex|explain\s+pragma)\b/i;
-const ownTableWrite =
-  /^(?:with\b[\s\S]*?\b)?(?:insert\s+(?:or\s+\w+\s+)?into|replace\s+into|update(?:\s+or\s+\w+)?|delete\s+from|drop\s+(?:table|index)(?:\s+if\s+exists)?|alter\s+table)\s+["'`[]?azoth_/i;
+import { checkStatement } from "./user-statement.ts";
 
 const sqliteReadonly = 8;
 
@@ -22,56 +18,60 @@ const sqliteReadonly = 8;
 const statementCodes = new Set([1, 18, 19, 20, 25]);
 
 export function executeUserSql(connection: Connection, sql: string, parameters: readonly SqlValue[]): number {
-  return guarded(sql, () => connection.run(sql, ...parameters));
+  const { changesRows } = checkStatement(sql);
+  const changed = guarded(connection, sql, () => connection.run(sql, ...checkedParameters(parameters)));
+  // After any other statement SQLite repeats the number of the one before.
+  return changesRows ? changed : 0;
 }
 
 export function queryUserSql(connection: Connection, sql: string, parameters: readonly SqlValue[]): SqlRow[] {
-  return guarded(sql, () => connection.all<SqlRow>(sql, ...parameters).map((row) => ({ ...row })), "query");
+  checkStatement(sql);
+  const rows = guarded(connection, sql, () => connection.all<SqlRow>(sql, ...checkedParameters(parameters)));
+  return rows.map((row) => ({ ...row }));
 }
 
-function guarded<T>(sql: string, work: () => T, what: "statement" | "query" = "statement"): T {
-  if (typeof sql !== "string" || sql.trim() === "") {
-    throw new AzothError("INVALID_SQL", `A statement must be a text of SQL, and is ${quote(sql)}.`);
-  }
-  const statement = sql.replace(leadingNoise, "");
-  const verb = forbiddenVerb.exec(statement)?.[0];
-  if (verb !== undefined) {
+/** Drivers bind NaN as NULL, and take an object in the first place (a Date, say) for named parameters, which moves the others. */
+function checkedParameters(parameters: readonly SqlValue[]): readonly SqlValue[] {
+  if (!Array.isArray(parameters)) {
     throw new AzothError(
       "INVALID_SQL",
-      `${verb.toUpperCase()} cannot run inside of a transaction of the store. Leave it out.`,
+      `The parameters of a statement must be an array, and are ${quote(parameters)}.`,
     );
   }
-  if (hasSecondStatement(statement)) {
-    // SQLite would compile the first and drop the rest in silence.
-    throw new AzothError("INVALID_SQL", `${quote(sql)} has more than one statement. Run them one by one.`);
-  }
-  if (ownTableWrite.test(statement)) {
-    throw new AzothError(
-      "INVALID_SQL",
-      "Tables whose names begin with azoth_ belong to the store. Use its API, or another table name.",
-    );
-  }
+  const wrong = parameters.findIndex((value) => !isSqlValue(value));
+  if (wrong === -1) return parameters as readonly SqlValue[];
+  const shown = `Parameter ${wrong + 1} is ${quote(parameters[wrong])}`;
+  throw new AzothError(
+    "INVALID_SQL",
+    `${shown}. Bind null, numbers, bigints, strings or Uint8Arrays; a date as its ISO string.`,
+  );
+}
+
+function isSqlValue(value: unknown): boolean {
+  if (typeof value === "number") return !Number.isNaN(value);
+  return value === null || typeof value === "string" || typeof value === "bigint" || value instanceof Uint8Array;
+}
+
+function guarded<T>(connection: Connection, sql: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (what === "query" && sqliteCode(error) === sqliteReadonly) {
+    if (error instanceof AzothError) throw error;
+    if (isAboutStatement(error)) connection.forgive();
+    if (sqliteCode(error) === sqliteReadonly && !connection.inTransaction) {
       throw new AzothError("INVALID_SQL", `A query cannot write: ${quote(sql)}. Use a transaction.`, { cause: error });
     }
     throw userSqlError(error, sql);
   }
 }
 
-const quotedOrComment = /'(?:[^']|'')*'|"(?:[^"]|"")*"|`[^`]*`|\[[^\]]*\]|--[^\n]*|\/\*[\s\S]*?\*\//g;
-const trigger = /^create\s+(?:temp\s+|temporary\s+)?trigger\b/i;
-
-function hasSecondStatement(statement: string): boolean {
-  return !trigger.test(statement) && /;\s*[^\s;]/.test(statement.replace(quotedOrComment, " "));
+function isAboutStatement(error: unknown): boolean {
+  const code = sqliteCode(error);
+  return code === undefined || statementCodes.has(code);
 }
 
 function userSqlError(error: unknown, sql: string): unknown {
-  const code = sqliteCode(error);
-  const aboutStatement = code === undefined || statementCodes.has(code);
-  if (!aboutStatement) return storeError(error, "a statement of the user's");
+  if (!isAboutStatement(error)) return storeError(error, "a statement of the user's");
   const words = error instanceof Error ? boundedText(error.message, 300) : "unknown error";
   return new AzothError("INVALID_SQL", `SQLite refused ${quote(sql)}: ${words}.`, { cause: error });
 }

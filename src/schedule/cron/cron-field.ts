@@ -2,8 +2,8 @@
  * Reads one field of a cron expression: `*`, values, ranges, steps and lists of these, names for months and
  * weekdays, `L` for the last day of the month, `5#3` and `5L` for the third and last Friday.
  *
- * The result is a table of marks by value. It knows nothing of other fields, dates or zones. What is not said
- * in DESIGN section 8 is as in croner 11; docs/decisions/0002-own-cron-evaluator.md lists where it is stricter.
+ * The result is a table of marks by value. It knows nothing of other fields, dates or zones. The syntax is that of
+ * croner 11; docs/decisions/0002-own-cron-evaluator.md lists what is stricter here.
  */
 
 import { AzothError, quote } from "../../errors.ts";
@@ -20,7 +20,7 @@ export interface CronFieldRule {
 }
 
 export interface CronField {
-  /** By value: 0, or 1 if the value was chosen. For weekdays: bits 0 to 4 the first to fifth, bit 5 the last of its month. */
+  /** By value: 0, or 1 if it was chosen. For weekdays: bits 0 to 4 the first to fifth of a month, bit 5 the last. */
   readonly marks: Uint8Array;
   /** The field is `*` or `?`: as day of month or day of week it leaves the choice to the other one. */
   readonly any: boolean;
@@ -141,6 +141,7 @@ function problemOf(item: string): string {
 }
 
 function refusal(rule: CronFieldRule, item: string, problem: string): AzothError {
-  const message = `The ${rule.name} field of a cron expression has ${quote(item)}: ${problem}; allowed is ${rule.allowed}.`;
-  return new AzothError("INVALID_CRON", message, { details: { field: rule.name, allowed: rule.allowed } });
+  const { name, allowed } = rule;
+  const message = `The ${name} field of a cron expression has ${quote(item)}: ${problem}; allowed is ${allowed}.`;
+  return new AzothError("INVALID_CRON", message, { details: { field: name, allowed } });
 }

@@ -1,5 +1,6 @@
 /**
- * Puts a cron expression onto a zone's time line, by the clock-change rule of DESIGN section 8.
+ * Puts a cron expression onto a zone's time line, by the clock-change rule that
+ * docs/decisions/0002-own-cron-evaluator.md states.
  *
  * A fixed-time expression goes through its local times and asks where each lies. An interval-like one goes through
  * the zone's offset periods and asks what matches in each: so gaps hold nothing and both passes of an overlap count.
