@@ -35,11 +35,12 @@ export function locate(zone: TimeZone, localSec: number): LocalMatch {
   return { epochSec, dst: occursAgain(zone, period, localSec) ? "overlap" : undefined, gapSec: 0 };
 }
 
+/** After `first` the clock is past `localSec`: a later period that begins at or before it shows it again. */
 function occursAgain(zone: TimeZone, first: OffsetPeriod, localSec: number): boolean {
   let period = first;
   while (period.endSec < localSec + secondsPerDay) {
     period = zone.periodAt(period.endSec);
-    if (period.startSec + period.offsetSec <= localSec && localSec < period.endSec + period.offsetSec) return true;
+    if (period.startSec + period.offsetSec <= localSec) return true;
   }
   return false;
 }
