@@ -22,13 +22,24 @@ export function parseName(value: unknown, what: string, code: ErrorCode): string
   return value;
 }
 
-/** Refuses what is no object, and keys that it does not have: a misspelt option must not be ignored in silence. */
-export function refuseUnknownKeys(value: object, known: readonly string[], what: string, code: ErrorCode): void {
+/**
+ * Refuses anything but an object whose keys are all known: a misspelt option must not pass for its default.
+ * @param what names the object at the head of a message: "The task", "The cron options"
+ */
+export function refuseUnknownKeys(
+  value: unknown,
+  known: readonly string[],
+  what: string,
+  code: ErrorCode,
+): asserts value is object {
   if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new AzothError(code, `${what} takes an object with ${known.join(", ")}, and got ${quote(value)}.`);
+    throw new AzothError(code, `${what} must be an object with ${known.join(", ")}, and not ${quote(value)}.`);
   }
   const unknown = Object.keys(value).find((key) => !known.includes(key));
   if (unknown !== undefined) {
-    throw new AzothError(code, `${what} has the unknown field ${quote(unknown)}. It takes ${known.join(", ")}.`);
+    throw new AzothError(
+      code,
+      `${what} cannot have the unknown field ${quote(unknown)}; known are ${known.join(", ") || "none"}.`,
+    );
   }
 }

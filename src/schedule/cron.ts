@@ -2,7 +2,7 @@
 
 import { AzothError, quote } from "../errors.ts";
 import { compileCron } from "./cron/cron-expression.ts";
-import { refuseUnknownKeys } from "./known-keys.ts";
+import { refuseUnknownKeys } from "../names.ts";
 import type { CronSchedule } from "./schedule.ts";
 import { parseTimeZone } from "./time/time-zone.ts";
 
@@ -23,7 +23,7 @@ export interface CronOptions {
  * Throws INVALID_CRON, CRON_NEVER_MATCHES, INVALID_TIME_ZONE, INVALID_OPTION.
  */
 export function cron(expression: string, options: CronOptions = {}): CronSchedule {
-  refuseUnknownKeys(options, ["timeZone"], { code: "INVALID_OPTION", what: "cron options" });
+  refuseUnknownKeys(options, ["timeZone"], "The cron options", "INVALID_OPTION");
   return makeCron(expression, options.timeZone);
 }
 

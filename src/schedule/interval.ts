@@ -6,7 +6,7 @@
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
 import { type Instant, parseInstant } from "./instant.ts";
-import { refuseUnknownKeys } from "./known-keys.ts";
+import { refuseUnknownKeys } from "../names.ts";
 import type { IntervalSchedule } from "./schedule.ts";
 import { dateRangeMs } from "./time/civil-date.ts";
 
@@ -17,7 +17,7 @@ export interface IntervalOptions {
 
 /** Due every `every` (milliseconds, "90s", "5m", "PT5M"). Throws INVALID_INTERVAL, INVALID_INSTANT, INVALID_OPTION. */
 export function interval(every: Duration, options: IntervalOptions = {}): IntervalSchedule {
-  refuseUnknownKeys(options, ["anchor"], { code: "INVALID_OPTION", what: "interval options" });
+  refuseUnknownKeys(options, ["anchor"], "The interval options", "INVALID_OPTION");
   const everyMs = parseDuration(every, { what: "interval", minMs: 1, code: "INVALID_INTERVAL" });
   const { anchor } = options;
   return anchor === undefined

@@ -2,7 +2,7 @@
 
 import { AzothError, quote } from "../errors.ts";
 import { type Instant, parseInstant } from "./instant.ts";
-import { refuseUnknownKeys } from "./known-keys.ts";
+import { refuseUnknownKeys } from "../names.ts";
 import { nextOccurrence } from "./next-occurrence.ts";
 import { parseSchedule } from "./parse-schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -22,7 +22,7 @@ const mostOccurrences = 10_000;
  * Throws INVALID_OPTION, INVALID_INSTANT and what `parseSchedule` throws.
  */
 export function nextOccurrences(schedule: Schedule, options: NextOccurrencesOptions): Date[] {
-  refuseUnknownKeys(options, ["after", "count"], { code: "INVALID_OPTION", what: "options of nextOccurrences" });
+  refuseUnknownKeys(options, ["after", "count"], "The options of nextOccurrences", "INVALID_OPTION");
   const { after, count = 1 } = options;
   if (!Number.isInteger(count) || count < 1 || count > mostOccurrences) {
     const problem = `count has to be a whole number of 1 to ${mostOccurrences}, not ${quote(count)}`;

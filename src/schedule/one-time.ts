@@ -5,7 +5,7 @@
 
 import { AzothError, quote } from "../errors.ts";
 import { type Instant, parseInstant } from "./instant.ts";
-import { refuseUnknownKeys } from "./known-keys.ts";
+import { refuseUnknownKeys } from "../names.ts";
 import type { OneTimeSchedule } from "./schedule.ts";
 import { parseDateTimeText } from "./time/date-time-text.ts";
 import { locate, longestBridgedGapSec } from "./time/local-time.ts";
@@ -28,7 +28,7 @@ export function oneTime(at: Instant | LocalTimeInput): OneTimeSchedule {
 }
 
 function atLocalTime(input: LocalTimeInput): OneTimeSchedule {
-  refuseUnknownKeys(input, ["local", "timeZone"], { code: "INVALID_SCHEDULE", what: "parts of a local time" });
+  refuseUnknownKeys(input, ["local", "timeZone"], "A local time", "INVALID_SCHEDULE");
   const timeZone = parseTimeZone(input.timeZone);
   const dateTime = input.local;
   const localMs = parseLocalDateTime(dateTime);

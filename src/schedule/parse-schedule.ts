@@ -9,7 +9,7 @@ import { makeCron } from "./cron.ts";
 import { immediate } from "./immediate.ts";
 import { parseInstant } from "./instant.ts";
 import { makeInterval } from "./interval.ts";
-import { refuseUnknownKeys } from "./known-keys.ts";
+import { refuseUnknownKeys } from "../names.ts";
 import { parseLocalDateTime } from "./one-time.ts";
 import type { ClockChange, LocalDateTime, OneTimeSchedule, Schedule } from "./schedule.ts";
 import { parseTimeZone } from "./time/time-zone.ts";
@@ -28,7 +28,7 @@ const keysOfKind = {
 export function parseSchedule(value: unknown): Schedule {
   const parts = partsOf(value);
   const kind = parseKind(parts.kind);
-  refuseUnknownKeys(value, keysOfKind[kind], { code: "INVALID_SCHEDULE", what: `parts of a schedule of kind ${kind}` });
+  refuseUnknownKeys(value, keysOfKind[kind], `A schedule of kind ${kind}`, "INVALID_SCHEDULE");
   switch (kind) {
     case "cron":
       return makeCron(parts.expression, parts.timeZone);
@@ -64,7 +64,7 @@ function parseOneTime({ atMs, local, dst }: Parts): OneTimeSchedule {
 }
 
 function parseLocal(value: unknown): LocalDateTime {
-  refuseUnknownKeys(value, ["dateTime", "timeZone"], { code: "INVALID_SCHEDULE", what: "parts of a local time" });
+  refuseUnknownKeys(value, ["dateTime", "timeZone"], "A local time", "INVALID_SCHEDULE");
   const { dateTime, timeZone } = partsOf(value);
   parseLocalDateTime(dateTime);
   return { dateTime: dateTime as string, timeZone: parseTimeZone(timeZone) };

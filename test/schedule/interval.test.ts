@@ -30,7 +30,7 @@ describe("an interval", () => {
   });
 
   test("a misspelt option or an anchor without offset is refused", () => {
-    expect(() => interval("5m", { anchorMs: 0 } as object)).toThrow(/unknown key "anchorMs"/);
+    expect(() => interval("5m", { anchorMs: 0 } as object)).toThrow(/unknown field "anchorMs"/);
     expect(() => interval("5m", { anchor: "2026-01-01T00:00:00" })).toThrow(/anchor .* lacks its offset/);
   });
 });
