@@ -4,6 +4,7 @@
  * Every refusal carries a stable `code`, says what was wrong, the value, and how to mend it.
  * `docs/errors.md` is generated from this table (`npm run docs:errors`); a test holds the two together.
  */
+import { boundedText } from "./limits.ts";
 
 /** Every error code with what it means and how to mend it. Codes never change their meaning. */
 export const errorCatalogue = {
@@ -139,6 +140,10 @@ export const errorCatalogue = {
     "A transaction callback did not settle in time and was rolled back.",
     "Do slow work outside of the transaction, or raise transactionTimeout.",
   ],
+  TRANSACTION_NESTED: [
+    "A write to the store was begun inside of a transaction of the same store, which would wait for itself.",
+    "Use the methods of the transaction that the callback is given.",
+  ],
   TRANSACTION_CLOSED: [
     "A transaction was used after its callback had settled.",
     "Await every call inside of the callback.",
@@ -156,6 +161,8 @@ export type ErrorCode = keyof typeof errorCatalogue;
 
 /** The longest piece of a user's value that an error message repeats, in characters. */
 const quotedValueLimit = 80;
+
+const hugeNumber = 10n ** 80n;
 
 /**
  * The only error that this library throws or rejects with.
@@ -180,7 +187,19 @@ export class AzothError extends Error {
 
 /** True for an {@link AzothError}, of the given code if one is given. */
 export function isAzothError(error: unknown, code?: ErrorCode): error is AzothError {
-  return error instanceof AzothError && (code === undefined || error.code === code);
+  try {
+    return error instanceof AzothError && (code === undefined || error.code === code);
+  } catch {
+    // A revoked proxy refuses every question.
+    return false;
+  }
+}
+
+/** The same refusal, told as one of a part of something greater: "The handler of …: maxRetries must be …". */
+export function within(whole: string, error: unknown, code?: ErrorCode): unknown {
+  if (!isAzothError(error)) return error;
+  const { cause, details } = error;
+  return new AzothError(code ?? error.code, `${whole}: ${error.message}`, { cause, details });
 }
 
 /**
@@ -188,23 +207,46 @@ export function isAzothError(error: unknown, code?: ErrorCode): error is AzothEr
  * Control characters are escaped, so that a hostile value cannot drive a terminal.
  */
 export function quote(value: unknown): string {
-  let text: string;
   try {
-    text = typeof value === "string" ? JSON.stringify(value.slice(0, quotedValueLimit * 2)) : renderOther(value);
+    const text = typeof value === "string" ? JSON.stringify(value.slice(0, quotedValueLimit * 2)) : renderOther(value);
+    return boundedText(escapeUnprintable(text), quotedValueLimit + 1);
   } catch {
-    text = Object.prototype.toString.call(value);
+    return "an unreadable value";
   }
-  const printable = text.replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (character) => {
-    return `\\u${character.codePointAt(0)?.toString(16).padStart(4, "0") ?? "fffd"}`;
+}
+
+/** Words that are not ours, for an error message: on one line, without control characters, of bounded length. */
+export function oneLine(words: string, limit: number): string {
+  const text = words.slice(0, limit * 4).replace(/\s+/gu, " ");
+  return boundedText(escapeUnprintable(text.trim()), limit);
+}
+
+/** Also what turns the direction of writing, and what is no character at all. */
+function escapeUnprintable(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/gu, (character) => {
+    const hex = (character.codePointAt(0) ?? 0).toString(16).padStart(4, "0");
+    return hex.length > 4 ? `\\u{${hex}}` : `\\u${hex}`;
   });
-  return printable.length > quotedValueLimit ? `${printable.slice(0, quotedValueLimit)}…` : printable;
 }
 
 function renderOther(value: unknown): string {
-  if (typeof value === "bigint") return `${value.toString().slice(0, quotedValueLimit * 2)}n`;
+  if (typeof value === "bigint") {
+    // The decimal digits of a huge number take seconds.
+    const tooLong = value > hugeNumber || value < -hugeNumber;
+    return tooLong ? "a bigint of many digits" : `${value}n`;
+  }
   if (typeof value === "function" || typeof value === "symbol") return `a ${typeof value}`;
-  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : value.toISOString();
+  if (value instanceof Date) return Number.isNaN(value.getTime()) ? "Invalid Date" : String(value.toISOString());
   if (Array.isArray(value)) return `an array of ${value.length}`;
   if (typeof value === "object" && value !== null) return "an object";
-  return String(value);
+  return Object.is(value, -0) ? "-0" : String(value);
+}
+
+/** The message of whatever was thrown. Reading a hostile object's fields may throw; this never does. */
+export function messageOf(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? String(thrown.message) : quote(thrown);
+  } catch {
+    return "an error that cannot be read";
+  }
 }

@@ -21,7 +21,9 @@ export const defaultPageSize = 100;
 /** The most skipped occurrences that are counted one by one; beyond it the event says "at least". */
 export const maxCountedOccurrences = 1_000;
 
-/** Cuts a text to {@link maxTextLength}. */
+/** Cuts a text to {@link maxTextLength}, or another limit; never through the middle of a character. */
 export function boundedText(text: string, limit: number = maxTextLength): string {
-  return text.length > limit ? `${text.slice(0, limit - 1)}…` : text;
+  if (text.length <= limit) return text;
+  const kept = text.slice(0, limit - 1);
+  return `${/[\ud800-\udbff]$/.test(kept) ? kept.slice(0, -1) : kept}…`;
 }

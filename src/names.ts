@@ -1,5 +1,5 @@
 /** What may be used as an id, a type or a name. Ids are data: never part of SQL, a path or a terminal escape. */
-import { AzothError, type ErrorCode, quote } from "./errors.ts";
+import { AzothError, type ErrorCode, isAzothError, messageOf, oneLine, quote } from "./errors.ts";
 import { maxNameLength } from "./limits.ts";
 
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
@@ -23,23 +23,48 @@ export function parseName(value: unknown, what: string, code: ErrorCode): string
 }
 
 /**
- * Refuses anything but an object whose keys are all known: a misspelt option must not pass for its default.
+ * The fields of an object from outside, each read once: getters and proxies may throw, or answer otherwise the next
+ * time. Refuses anything but an object whose keys are all known: a misspelt option must not pass for its default.
  * @param what names the object at the head of a message: "The task", "The cron options"
  */
-export function refuseUnknownKeys(
+export function readFields<Fields extends object>(
   value: unknown,
   known: readonly string[],
   what: string,
   code: ErrorCode,
-): asserts value is object {
-  if (typeof value !== "object" || value === null || Array.isArray(value)) {
-    throw new AzothError(code, `${what} must be an object with ${known.join(", ")}, and not ${quote(value)}.`);
-  }
-  const unknown = Object.keys(value).find((key) => !known.includes(key));
-  if (unknown !== undefined) {
-    throw new AzothError(
-      code,
-      `${what} cannot have the unknown field ${quote(unknown)}; known are ${known.join(", ") || "none"}.`,
-    );
+): Fields {
+  return readSafely(what, code, () => {
+    if (typeof value !== "object" || value === null || Array.isArray(value)) {
+      throw new AzothError(code, `${what} must be an object with ${known.join(", ")}, and not ${quote(value)}.`);
+    }
+    const unknown = Object.keys(value).find((key) => !known.includes(key));
+    if (unknown !== undefined) {
+      throw new AzothError(
+        code,
+        `${what} cannot have the unknown field ${quote(unknown)}; known are ${known.join(", ") || "none"}.`,
+      );
+    }
+    const fields: Record<string, unknown> = {};
+    for (const key of known) {
+      const field = (value as Record<string, unknown>)[key];
+      if (field !== undefined) fields[key] = field;
+    }
+    return fields as Fields;
+  });
+}
+
+/** Returns the function, or undefined where there is none. @throws AzothError INVALID_OPTION */
+export function parseFunction<Given>(value: Given, what: string): Given {
+  if (value === undefined || typeof value === "function") return value;
+  throw new AzothError("INVALID_OPTION", `${what} must be a function, and is ${quote(value)}.`);
+}
+
+/** Reads something of a user's object; what its getters and proxies throw becomes an error of ours. */
+export function readSafely<Result>(what: string, code: ErrorCode, read: () => Result): Result {
+  try {
+    return read();
+  } catch (thrown) {
+    if (isAzothError(thrown)) throw thrown;
+    throw new AzothError(code, `${what} cannot be read: ${oneLine(messageOf(thrown), 300)}.`, { cause: thrown });
   }
 }

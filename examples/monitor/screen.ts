@@ -39,7 +39,7 @@ function describe(eventType: string, task: string, payload: unknown): string {
     }
     case "report_written": {
       const { samples, minutes } = payload as { samples: number; minutes: number };
-      return `${samples} samples in ${minutes} minutes`;
+      return `${samples} samples, ${minutes} min`;
     }
     case "alert_raised":
       return `the disk is ${(payload as { disk: number }).disk} % full`;

@@ -2,7 +2,7 @@
 
 import { AzothError, quote } from "../errors.ts";
 import { compileCron } from "./cron/cron-expression.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { readFields } from "../names.ts";
 import type { CronSchedule } from "./schedule.ts";
 import { parseTimeZone } from "./time/time-zone.ts";
 
@@ -23,8 +23,8 @@ export interface CronOptions {
  * Throws INVALID_CRON, CRON_NEVER_MATCHES, INVALID_TIME_ZONE, INVALID_OPTION.
  */
 export function cron(expression: string, options: CronOptions = {}): CronSchedule {
-  refuseUnknownKeys(options, ["timeZone"], "The cron options", "INVALID_OPTION");
-  return makeCron(expression, options.timeZone);
+  const { timeZone } = readFields<CronOptions>(options, ["timeZone"], "The cron options", "INVALID_OPTION");
+  return makeCron(expression, timeZone);
 }
 
 /** The same from values of unknown type. */

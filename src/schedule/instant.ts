@@ -16,9 +16,18 @@ export type Instant = Date | string | number;
  */
 export function parseInstant(value: Instant, what = "instant"): number {
   if (typeof value === "string") return inRange(msOfText(value, what), value, what);
-  if (value instanceof Date) return inRange(value.getTime(), value, what);
+  if (isDate(value)) return inRange(value.getTime(), value, what);
   if (typeof value === "number") return inRange(value, value, what);
   throw refusal(value, what, "is no Date, ISO 8601 string or number of epoch milliseconds");
+}
+
+/** False for what only looks like a Date: its methods would throw. */
+export function isDate(value: unknown): value is Date {
+  try {
+    return value instanceof Date && typeof value.getTime() === "number";
+  } catch {
+    return false;
+  }
 }
 
 function msOfText(text: string, what: string): number {

@@ -6,7 +6,7 @@
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
 import { type Instant, parseInstant } from "./instant.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { readFields } from "../names.ts";
 import type { IntervalSchedule } from "./schedule.ts";
 import { dateRangeMs } from "./time/civil-date.ts";
 
@@ -17,9 +17,8 @@ export interface IntervalOptions {
 
 /** Due every `every` (milliseconds, "90s", "5m", "PT5M"). Throws INVALID_INTERVAL, INVALID_INSTANT, INVALID_OPTION. */
 export function interval(every: Duration, options: IntervalOptions = {}): IntervalSchedule {
-  refuseUnknownKeys(options, ["anchor"], "The interval options", "INVALID_OPTION");
+  const { anchor } = readFields<IntervalOptions>(options, ["anchor"], "The interval options", "INVALID_OPTION");
   const everyMs = parseDuration(every, { what: "interval", minMs: 1, code: "INVALID_INTERVAL" });
-  const { anchor } = options;
   return anchor === undefined
     ? { kind: "interval", everyMs }
     : { kind: "interval", everyMs, anchorMs: parseInstant(anchor, "anchor") };

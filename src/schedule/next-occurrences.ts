@@ -2,7 +2,7 @@
 
 import { AzothError, quote } from "../errors.ts";
 import { type Instant, parseInstant } from "./instant.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { readFields } from "../names.ts";
 import { nextOccurrence } from "./next-occurrence.ts";
 import { parseSchedule } from "./parse-schedule.ts";
 import type { Schedule } from "./schedule.ts";
@@ -22,8 +22,8 @@ const mostOccurrences = 10_000;
  * Throws INVALID_OPTION, INVALID_INSTANT and what `parseSchedule` throws.
  */
 export function nextOccurrences(schedule: Schedule, options: NextOccurrencesOptions): Date[] {
-  refuseUnknownKeys(options, ["after", "count"], "The options of nextOccurrences", "INVALID_OPTION");
-  const { after, count = 1 } = options;
+  const what = "The options of nextOccurrences";
+  const { after, count = 1 } = readFields<NextOccurrencesOptions>(options, ["after", "count"], what, "INVALID_OPTION");
   if (!Number.isInteger(count) || count < 1 || count > mostOccurrences) {
     const problem = `count has to be a whole number of 1 to ${mostOccurrences}, not ${quote(count)}`;
     throw new AzothError("INVALID_OPTION", `${problem}.`);

@@ -4,8 +4,8 @@
  */
 
 import { AzothError, quote } from "../errors.ts";
-import { type Instant, parseInstant } from "./instant.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { type Instant, isDate, parseInstant } from "./instant.ts";
+import { readFields } from "../names.ts";
 import type { OneTimeSchedule } from "./schedule.ts";
 import { parseDateTimeText } from "./time/date-time-text.ts";
 import { locate, longestBridgedGapSec } from "./time/local-time.ts";
@@ -23,14 +23,14 @@ export interface LocalTimeInput {
  * Throws INVALID_INSTANT, INVALID_TIME_ZONE, INVALID_SCHEDULE.
  */
 export function oneTime(at: Instant | LocalTimeInput): OneTimeSchedule {
-  if (typeof at === "object" && at !== null && !(at instanceof Date)) return atLocalTime(at);
+  if (typeof at === "object" && at !== null && !isDate(at)) return atLocalTime(at);
   return { kind: "one-time", atMs: parseInstant(at, "one-time instant") };
 }
 
 function atLocalTime(input: LocalTimeInput): OneTimeSchedule {
-  refuseUnknownKeys(input, ["local", "timeZone"], "A local time", "INVALID_SCHEDULE");
-  const timeZone = parseTimeZone(input.timeZone);
-  const dateTime = input.local;
+  const parts = readFields<LocalTimeInput>(input, ["local", "timeZone"], "A local time", "INVALID_SCHEDULE");
+  const timeZone = parseTimeZone(parts.timeZone);
+  const dateTime = parts.local;
   const localMs = parseLocalDateTime(dateTime);
   const localSec = Math.floor(localMs / 1000);
   const { epochSec, dst, gapSec } = locate(timeZoneNamed(timeZone), localSec);

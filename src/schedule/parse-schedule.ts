@@ -9,7 +9,7 @@ import { makeCron } from "./cron.ts";
 import { immediate } from "./immediate.ts";
 import { parseInstant } from "./instant.ts";
 import { makeInterval } from "./interval.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { readFields, readSafely } from "../names.ts";
 import { parseLocalDateTime } from "./one-time.ts";
 import type { ClockChange, LocalDateTime, OneTimeSchedule, Schedule } from "./schedule.ts";
 import { parseTimeZone } from "./time/time-zone.ts";
@@ -26,9 +26,8 @@ const keysOfKind = {
  * part (INVALID_CRON, INVALID_TIME_ZONE, ...) for what stands in it.
  */
 export function parseSchedule(value: unknown): Schedule {
-  const parts = partsOf(value);
-  const kind = parseKind(parts.kind);
-  refuseUnknownKeys(value, keysOfKind[kind], `A schedule of kind ${kind}`, "INVALID_SCHEDULE");
+  const kind = parseKind(readSafely("A schedule", "INVALID_SCHEDULE", () => kindOf(value)));
+  const parts = readFields<Parts>(value, keysOfKind[kind], `A schedule of kind ${kind}`, "INVALID_SCHEDULE");
   switch (kind) {
     case "cron":
       return makeCron(parts.expression, parts.timeZone);
@@ -43,8 +42,8 @@ export function parseSchedule(value: unknown): Schedule {
 
 type Parts = Readonly<Record<string, unknown>>;
 
-function partsOf(value: unknown): Parts {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Parts;
+function kindOf(value: unknown): unknown {
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return (value as Parts).kind;
   throw refusal(`A schedule has to be what cron(), interval(), oneTime() or immediate() returns, not ${quote(value)}`);
 }
 
@@ -64,8 +63,7 @@ function parseOneTime({ atMs, local, dst }: Parts): OneTimeSchedule {
 }
 
 function parseLocal(value: unknown): LocalDateTime {
-  refuseUnknownKeys(value, ["dateTime", "timeZone"], "A local time", "INVALID_SCHEDULE");
-  const { dateTime, timeZone } = partsOf(value);
+  const { dateTime, timeZone } = readFields<Parts>(value, ["dateTime", "timeZone"], "A local time", "INVALID_SCHEDULE");
   parseLocalDateTime(dateTime);
   return { dateTime: dateTime as string, timeZone: parseTimeZone(timeZone) };
 }

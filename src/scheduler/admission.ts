@@ -1,8 +1,7 @@
 /** The handlers of a scheduler, and the door that its tasks pass: known type, sound definition, valid payload. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { decodeJson, encodeJson } from "../codec.ts";
-import { AzothError, quote } from "../errors.ts";
-import { boundedText } from "../limits.ts";
+import { decodeJson } from "../codec.ts";
+import { AzothError, messageOf, oneLine, quote, within } from "../errors.ts";
 import {
   type Admission,
   type AdmittedTask,
@@ -57,15 +56,20 @@ export class HandlerAdmission implements Admission {
 
   /** @throws AzothError INVALID_TASK, UNKNOWN_TASK_TYPE, INVALID_PAYLOAD, PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, … */
   async admit(request: ScheduleTaskRequest): Promise<AdmittedTask> {
-    const { defaults, maxPayloadBytes, externalTaskTypes } = this.#options;
-    const resolved = resolveRequest(request, (type) => this.#registered.get(type)?.defaults ?? defaults);
-    const { taskType } = resolved;
-    const handler = this.handlerOf(taskType);
-    if (handler === undefined && !externalTaskTypes.includes(taskType)) throw this.#unknownType(taskType);
-    const payload = encodeJson(request.payload, { what: "payload", maxBytes: maxPayloadBytes });
+    const { maxPayloadBytes } = this.#options;
+    const admitted = resolveRequest(request, { maxPayloadBytes, defaultsOf: (type) => this.#defaultsOf(type) });
+    const handler = this.handlerOf(admitted.taskType);
     // What will be handed to the handler is what was stored: so that is what is checked.
-    if (handler !== undefined && checksPayload(handler)) await validatePayload(handler, decodeJson(payload));
-    return { ...resolved, payload };
+    if (handler !== undefined && checksPayload(handler)) await validatePayload(handler, decodeJson(admitted.payload));
+    return admitted;
+  }
+
+  /** @throws AzothError UNKNOWN_TASK_TYPE */
+  #defaultsOf(taskType: string): TaskDefaults {
+    const { defaults, externalTaskTypes } = this.#options;
+    const registered = this.#registered.get(taskType);
+    if (registered === undefined && !externalTaskTypes.includes(taskType)) throw this.#unknownType(taskType);
+    return registered?.defaults ?? defaults;
   }
 
   #unknownType(taskType: string): AzothError {
@@ -75,14 +79,18 @@ export class HandlerAdmission implements Admission {
   }
 }
 
+/** @throws AzothError INVALID_HANDLER */
 function handlerDefaults(handler: AnyTaskHandler, defaults: TaskDefaults): TaskDefaults {
-  const { maxRetries, retry, timeout } = handler;
-  return {
-    maxRetries:
-      maxRetries === undefined ? defaults.maxRetries : parseInteger(maxRetries, "maxRetries", 0, 1_000_000_000),
-    retry: resolveRetryPolicy(retry, defaults.retry),
-    timeoutMs: timeout === undefined ? defaults.timeoutMs : parseTimeout(timeout, "timeout"),
-  };
+  try {
+    const { maxRetries = defaults.maxRetries, retry, timeout } = handler;
+    return {
+      maxRetries: parseInteger(maxRetries, "maxRetries", 0, 1_000_000_000),
+      retry: resolveRetryPolicy(retry, defaults.retry),
+      timeoutMs: timeout === undefined ? defaults.timeoutMs : parseTimeout(timeout, "timeout"),
+    };
+  } catch (error) {
+    throw within(`The handler of ${quote(handler.taskType)}`, error, "INVALID_HANDLER");
+  }
 }
 
 /** True if the handler has a schema or a validate function. */
@@ -92,33 +100,46 @@ export function checksPayload(handler: AnyTaskHandler): boolean {
 
 /** Returns what the handler is to be given: the schema's output, or the payload itself. @throws AzothError INVALID_PAYLOAD */
 export async function validatePayload(handler: AnyTaskHandler, payload: unknown): Promise<unknown> {
-  const type = quote(handler.taskType);
+  const { payload: schema, taskType } = handler;
   if (handler.validate !== undefined) {
     try {
       const verdict: unknown = await handler.validate(payload);
       if (verdict === false) throw new Error("validate returned false");
     } catch (cause) {
-      const words = cause instanceof Error ? cause.message : quote(cause);
-      throw new AzothError("INVALID_PAYLOAD", `The payload for ${type} was refused: ${boundedText(words, 500)}.`, {
-        cause,
-      });
+      throw refusedPayload(taskType, messageOf(cause), { cause });
     }
   }
-  if (handler.payload === undefined) return payload;
-  let result: StandardSchemaV1.Result<unknown>;
-  try {
-    result = await handler.payload["~standard"].validate(payload);
-  } catch (cause) {
-    throw new AzothError("INVALID_PAYLOAD", `The schema of ${type} threw while it checked the payload.`, { cause });
-  }
+  if (schema === undefined) return payload;
+  const result = await checkBySchema(schema, payload, taskType);
   if (result.issues === undefined) return result.value;
-  const shown = result.issues.slice(0, 5).map(issueText).join("; ");
-  throw new AzothError("INVALID_PAYLOAD", `The payload for ${type} was refused: ${boundedText(shown, 500)}.`, {
-    details: { issues: result.issues.slice(0, 20).map(issueText) },
-  });
+  // Nothing is stored as null, but for a schema with an optional or a default the two differ.
+  const ofNothing = payload === null ? await checkBySchema(schema, undefined, taskType) : result;
+  if (ofNothing.issues === undefined) return ofNothing.value;
+  const texts = result.issues.slice(0, 20).map(issueText);
+  throw refusedPayload(taskType, texts.slice(0, 5).join("; "), { details: { issues: texts } });
+}
+
+async function checkBySchema(
+  schema: StandardSchemaV1,
+  payload: unknown,
+  taskType: string,
+): Promise<StandardSchemaV1.Result<unknown>> {
+  try {
+    const result = await schema["~standard"].validate(payload);
+    if (typeof result === "object" && (result.issues === undefined || Array.isArray(result.issues))) return result;
+  } catch (cause) {
+    const message = `The schema of ${quote(taskType)} threw while it checked the payload: ${oneLine(messageOf(cause), 300)}.`;
+    throw new AzothError("INVALID_PAYLOAD", message, { cause });
+  }
+  throw new AzothError("INVALID_PAYLOAD", `The schema of ${quote(taskType)} gave no result of a Standard Schema.`);
+}
+
+function refusedPayload(taskType: string, words: string, options: ConstructorParameters<typeof AzothError>[2]) {
+  const message = `The payload for ${quote(taskType)} was refused: ${oneLine(words, 500)}.`;
+  return new AzothError("INVALID_PAYLOAD", message, options);
 }
 
 function issueText(issue: StandardSchemaV1.Issue): string {
   const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
-  return path === "" ? issue.message : `${path}: ${issue.message}`;
+  return oneLine(path === "" ? issue.message : `${path}: ${issue.message}`, 300);
 }

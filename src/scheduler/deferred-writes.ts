@@ -5,6 +5,7 @@
  */
 import { AzothError, quote } from "../errors.ts";
 import type { IdGenerator } from "../ids.ts";
+import { parseName } from "../names.ts";
 import type { SqlValue } from "../store/engine.ts";
 import { commandInWork, parseReason, scheduleInWork } from "../store/task-verbs.ts";
 import type { Work } from "../store/work.ts";
@@ -72,8 +73,9 @@ export class DeferredWrites implements TaskTransaction {
 
   cancelTask(taskId: string, reason: string): void {
     this.#refuseClosed();
+    const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
     const command = { kind: "cancel", reason: parseReason(reason, "reason") } as const;
-    this.#writes.push((work) => commandInWork(work, taskId, command));
+    this.#writes.push((work) => commandInWork(work, id, command));
   }
 
   /** Ends the handler's part. Rejects if a request was refused. */

@@ -9,7 +9,7 @@
 import { sleepThrough } from "../clock.ts";
 import { decodeJson } from "../codec.ts";
 import { type Duration, parseDuration } from "../duration.ts";
-import { AzothError, quote } from "../errors.ts";
+import { AzothError, messageOf, quote } from "../errors.ts";
 import { boundedText } from "../limits.ts";
 import { executionIdOf } from "../store/log.ts";
 import type { StoreCore } from "../store/store-core.ts";
@@ -78,7 +78,7 @@ export class HandlerRun {
     } catch (thrown) {
       // Close, so that a handler's stray code cannot write after its failure.
       await context.writes?.close().catch(() => {});
-      this.result = thrown instanceof TaskOutcome ? this.#resultOf(thrown, null) : failure(failureOf(thrown));
+      this.result = isOutcome(thrown) ? this.#resultOf(thrown, null) : failure(failureOf(thrown));
     }
     this.#wake?.();
   }
@@ -110,8 +110,7 @@ export class HandlerRun {
       const event = encodeTaskEvent(returned, this.#options.core.options.maxPayloadBytes);
       return { outcome: { kind: "succeeded" }, event, writes: kept };
     } catch (cause) {
-      const words = cause instanceof Error ? cause.message : "";
-      const message = `The handler returned ${quote(returned)}, which is no event, outcome or nothing. ${words}`;
+      const message = `The handler returned ${quote(returned)}, which is no event, outcome or nothing. ${messageOf(cause)}`;
       return failure({ code: "HANDLER_RESULT_INVALID", message: boundedText(message) });
     }
   }
@@ -202,6 +201,15 @@ class Context implements TaskContext {
       await sleepThrough(clock, parseDuration(duration, { what: "sleep" }), signal);
       signal.throwIfAborted();
     };
+  }
+}
+
+/** Even `instanceof` throws, where a revoked proxy was thrown. */
+function isOutcome(thrown: unknown): thrown is TaskOutcome {
+  try {
+    return thrown instanceof TaskOutcome;
+  } catch {
+    return false;
   }
 }
 

@@ -1,7 +1,7 @@
 /** The executions of a task, told from its events: the log is the history. */
 import { AzothError, quote } from "../errors.ts";
 import { defaultPageSize, maxPageSize } from "../limits.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { readFields } from "../names.ts";
 import type { EngineReads, StoredEvent } from "../store/engine.ts";
 import { executionIdOf } from "../store/log.ts";
 import { decodeLifecycleData } from "../tasks/event-codec.ts";
@@ -49,16 +49,19 @@ export interface HistoryPage {
 
 /** Reads backwards until `limit` starts have been found. @throws AzothError INVALID_FILTER */
 export async function readHistory(reads: EngineReads, taskId: string, options: HistoryOptions): Promise<HistoryPage> {
-  refuseUnknownKeys(options, ["limit", "cursor"], "The history options", "INVALID_FILTER");
-  const { limit = defaultPageSize, cursor } = options;
+  const fields = readFields<HistoryOptions>(options, ["limit", "cursor"], "The history options", "INVALID_FILTER");
+  const { limit = defaultPageSize, cursor } = fields;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
     throw new AzothError(
       "INVALID_FILTER",
       `limit must be a whole number from 1 to ${maxPageSize}, and is ${quote(limit)}.`,
     );
   }
-  if (cursor !== undefined && !/^\d{1,15}$/.test(cursor)) {
-    throw new AzothError("INVALID_FILTER", `cursor is ${quote(cursor)}, which no history returned.`);
+  if (cursor !== undefined && !(typeof cursor === "string" && /^\d{1,15}$/.test(cursor))) {
+    throw new AzothError(
+      "INVALID_FILTER",
+      `cursor is ${quote(cursor)}, which no history returned. Pass the nextCursor of a page.`,
+    );
   }
   let beforePosition = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor);
   const events: StoredEvent[] = [];

@@ -61,20 +61,22 @@ export class Membership {
   /** One heartbeat and a look at the others; returns the milliseconds until the next. */
   async beat(): Promise<number> {
     const { core, claimMs } = this.#options;
-    const nowMs = core.clock.now();
     const intervalMs = Math.ceil(claimMs / beatsPerClaim);
-    const silentMs = nowMs - this.#lastBeatMs;
-    this.#lastBeatMs = nowMs;
-    const { declaredDead, takeovers } = await core.queue.submit({
+    const { nowMs, declaredDead, takeovers } = await core.queue.submit({
       run: async (work) => {
+        // The instant of the write, not of the wish: the write lock may have been waited for.
+        const { nowMs } = work.context;
         if (!(await work.engine.heartbeat(this.#instance, nowMs))) {
-          return { declaredDead: await this.#register(work), takeovers: [] };
+          return { nowMs, declaredDead: await this.#register(work), takeovers: [] };
         }
-        // Whoever slept itself, or whose clock was set, judges nobody before the others had time for a beat.
+        // Whoever was silent itself (it slept, its clock was set, or a long transaction kept everybody from
+        // writing) judges nobody before the others had time for a beat.
+        const silentMs = nowMs - this.#lastBeatMs;
         const sound = silentMs >= 0 && silentMs <= claimMs;
-        return { declaredDead: null, takeovers: sound ? await this.#takeOver(work) : [] };
+        return { nowMs, declaredDead: null, takeovers: sound ? await this.#takeOver(work) : [] };
       },
     });
+    this.#lastBeatMs = nowMs;
     if (declaredDead !== null) this.#rejoin(declaredDead);
     this.#announce(takeovers);
     return takeovers.some(({ complete }) => !complete) ? 0 : intervalMs;

@@ -1,11 +1,11 @@
 /** The options of a Scheduler, their defaults, and their check at the door. */
 import { type Duration, parseDuration } from "../duration.ts";
-import { AzothError, quote } from "../errors.ts";
-import { parseName, refuseUnknownKeys } from "../names.ts";
+import { AzothError, quote, within } from "../errors.ts";
+import { parseFunction, parseName, readFields, readSafely } from "../names.ts";
 import type { AnyEventHandler } from "../subscriptions/event-handler.ts";
 import { builtInDefaults, parseTimeout, type TaskDefaults } from "../tasks/request.ts";
-import { type RetryOptions, resolveRetryPolicy } from "../tasks/retry-policy.ts";
-import type { Logger } from "../telemetry/logger.ts";
+import { type RetryOptions, type RetryPolicy, resolveRetryPolicy } from "../tasks/retry-policy.ts";
+import { type Logger, silentLogger } from "../telemetry/logger.ts";
 import type { SignalListener } from "../telemetry/signals.ts";
 import type { AnyTaskHandler } from "./task-handler.ts";
 
@@ -68,47 +68,76 @@ export interface SchedulerSettings {
   readonly claimMs: number;
   readonly maxLostClaims: number;
   readonly name: string;
+  readonly logger: Logger;
+  readonly onSignal: SignalListener | undefined;
 }
 
 /** @throws AzothError INVALID_OPTION, INVALID_DURATION */
 export function resolveOptions(options: SchedulerOptions, defaultName: string): SchedulerSettings {
-  if (typeof options !== "object" || options === null) {
-    throw new AzothError(
-      "INVALID_OPTION",
-      `A Scheduler's options must be an object like { handlers: [...] }, and are ${quote(options)}.`,
-    );
-  }
-  refuseUnknownKeys(options, optionKeys, "The Scheduler", "INVALID_OPTION");
-  const { externalTaskTypes = [], defaultTimeout } = options;
-  const duration = (value: Duration | undefined, fallback: Duration, what: string, minMs: number) =>
-    parseDuration(value ?? fallback, { what, minMs });
+  const given = readFields<SchedulerOptions>(options, optionKeys, "The options of a Scheduler", "INVALID_OPTION");
+  const { pollInterval = "1s", gracePeriod = "10s", claimDuration = "15s", name = defaultName } = given;
+  const { maxConcurrentTasks = 10, maxLostClaims = 10, externalTaskTypes } = given;
   return {
-    handlers: arrayOf<AnyTaskHandler>(options.handlers, "handlers"),
-    eventHandlers: arrayOf<AnyEventHandler>(options.eventHandlers, "eventHandlers"),
-    externalTaskTypes: externalTaskTypes.map((type) => parseName(type, "externalTaskTypes", "INVALID_OPTION")),
-    defaults: {
-      maxRetries: integer(options.defaultMaxRetries, builtInDefaults.maxRetries, "defaultMaxRetries", 0),
-      retry: resolveRetryPolicy(options.defaultRetry, builtInDefaults.retry),
-      timeoutMs:
-        defaultTimeout === undefined ? builtInDefaults.timeoutMs : parseTimeout(defaultTimeout, "defaultTimeout"),
-    },
-    pollIntervalMs: duration(options.pollInterval, "1s", "pollInterval", 1),
-    slots: integer(options.maxConcurrentTasks, 10, "maxConcurrentTasks", 1),
-    gracePeriodMs: duration(options.gracePeriod, "10s", "gracePeriod", 0),
-    claimMs: duration(options.claimDuration, "15s", "claimDuration", 30),
-    maxLostClaims: integer(options.maxLostClaims, 10, "maxLostClaims", 1),
-    name: options.name === undefined ? defaultName : parseName(options.name, "name", "INVALID_OPTION"),
+    handlers: listOf(given.handlers, "handlers"),
+    eventHandlers: listOf(given.eventHandlers, "eventHandlers"),
+    externalTaskTypes: listOf(externalTaskTypes, "externalTaskTypes").map((type) => {
+      return parseName(type, "externalTaskTypes", "INVALID_OPTION");
+    }),
+    defaults: resolveDefaults(given),
+    pollIntervalMs: parseDuration(pollInterval, { what: "pollInterval", minMs: 1 }),
+    slots: integer(maxConcurrentTasks, "maxConcurrentTasks", 1),
+    gracePeriodMs: parseDuration(gracePeriod, { what: "gracePeriod" }),
+    claimMs: parseDuration(claimDuration, { what: "claimDuration", minMs: 30 }),
+    maxLostClaims: integer(maxLostClaims, "maxLostClaims", 1),
+    name: parseName(name, "name", "INVALID_OPTION"),
+    logger: parseLogger(given.logger),
+    onSignal: parseFunction(given.onSignal, "onSignal"),
   };
 }
 
-function arrayOf<Item>(value: readonly Item[] | undefined, what: string): readonly Item[] {
-  if (value === undefined) return [];
-  if (Array.isArray(value)) return value as readonly Item[];
-  throw new AzothError("INVALID_OPTION", `${what} must be an array, and is ${quote(value)}.`);
+function resolveDefaults(options: SchedulerOptions): TaskDefaults {
+  const { maxRetries, timeoutMs } = builtInDefaults;
+  const { defaultMaxRetries = maxRetries, defaultRetry, defaultTimeout } = options;
+  return {
+    maxRetries: integer(defaultMaxRetries, "defaultMaxRetries", 0),
+    retry: parseRetry(defaultRetry),
+    timeoutMs: defaultTimeout === undefined ? timeoutMs : parseTimeout(defaultTimeout, "defaultTimeout"),
+  };
 }
 
-function integer(value: number | undefined, fallback: number, what: string, low: number): number {
-  const number = value ?? fallback;
-  if (Number.isSafeInteger(number) && number >= low && number <= 1_000_000_000) return number;
-  throw new AzothError("INVALID_OPTION", `${what} must be a whole number from ${low}, and is ${quote(value)}.`);
+function parseRetry(defaultRetry: RetryOptions | undefined): RetryPolicy {
+  try {
+    return resolveRetryPolicy(defaultRetry, builtInDefaults.retry);
+  } catch (error) {
+    throw within("defaultRetry", error, "INVALID_OPTION");
+  }
+}
+
+function parseLogger(logger: Logger = silentLogger): Logger {
+  const methods = ["debug", "info", "warn", "error"] as const;
+  const missing = readSafely("logger", "INVALID_OPTION", () => {
+    return methods.find((method) => typeof logger?.[method] !== "function");
+  });
+  if (missing === undefined) return logger;
+  throw new AzothError(
+    "INVALID_OPTION",
+    `logger must have the methods ${methods.join(", ")}; ${quote(logger)} lacks ${missing}.`,
+  );
+}
+
+/** A copy, which nobody changes behind our back. */
+function listOf<Item>(value: readonly Item[] | undefined, what: string): readonly Item[] {
+  if (value === undefined) return [];
+  return readSafely(what, "INVALID_OPTION", () => {
+    if (Array.isArray(value)) return Array.from(value as readonly Item[]);
+    throw new AzothError("INVALID_OPTION", `${what} must be an array, and is ${quote(value)}.`);
+  });
+}
+
+function integer(value: number, what: string, low: number): number {
+  if (Number.isSafeInteger(value) && value >= low && value <= 1_000_000_000) return value;
+  throw new AzothError(
+    "INVALID_OPTION",
+    `${what} must be a whole number from ${low} to 1000000000, and is ${quote(value)}.`,
+  );
 }

@@ -113,7 +113,7 @@ export class Runtime {
 
   async #shutDown(): Promise<void> {
     const { settings, telemetry } = this.#options;
-    this.#loop.stopAccepting();
+    await this.#loop.stopAccepting();
     await this.#settled(settings.gracePeriodMs);
     const reason = new AzothError("SHUTTING_DOWN", "The scheduler is stopping.");
     this.#executor.stop(() => reason);

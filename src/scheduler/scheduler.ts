@@ -1,8 +1,9 @@
 /** Scheduler: the facade. Task management, the runtime's start and end, and event handlers; every rule is elsewhere. */
 import os from "node:os";
-import { AzothError, quote } from "../errors.ts";
+import { parseSignal } from "../abort-signal.ts";
+import { AzothError, quote, within } from "../errors.ts";
 import { maxTasksPerCall } from "../limits.ts";
-import { parseName } from "../names.ts";
+import { parseName, readFields, readSafely } from "../names.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { type TaskInfo, taskInfo } from "../store/task-info.ts";
@@ -10,9 +11,9 @@ import { commandInWork, parseReason, type ScheduledTask, scheduleInWork } from "
 import { runTransaction, type Transaction } from "../store/transaction.ts";
 import { EventHandlers } from "../subscriptions/event-handlers.ts";
 import type { TaskCommand } from "../tasks/command.ts";
+import type { AdmittedTask, ScheduleTaskRequest } from "../tasks/request.ts";
 import type { TaskStateName } from "../tasks/task-state.ts";
 import { taskStateNames } from "../tasks/task-state.ts";
-import { silentLogger } from "../telemetry/logger.ts";
 import { Telemetry } from "../telemetry/telemetry.ts";
 import { HandlerAdmission } from "./admission.ts";
 import { type HistoryOptions, type HistoryPage, readHistory } from "./history.ts";
@@ -28,13 +29,14 @@ export type TaskCounts = Readonly<Record<TaskStateName, number>>;
  * Schedules tasks and runs their handlers.
  *
  * Commands work whether or not it runs; several schedulers, in one or many processes, share one store's work.
+ * A function that takes any scheduler takes a plain `Scheduler`: it may schedule every type, and the door looks.
  *
  * @example
  * const scheduler = new Scheduler(db, { handlers: [report] });
  * await scheduler.scheduleTask({ taskId: "daily", taskType: "generate_report", schedule: cron("0 0 0 * * *") });
  * await scheduler.run({ signal });
  */
-export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>
+export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>
   implements AsyncDisposable
 {
   /** Event handlers: their checkpoints and dead letters. */
@@ -51,7 +53,7 @@ export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readon
     this.#settings = resolveOptions(options, `${os.hostname()}:${process.pid}`);
     const { handlers, externalTaskTypes, defaults } = this.#settings;
     const { maxPayloadBytes } = this.#core.options;
-    this.#telemetry = new Telemetry(options.logger ?? silentLogger, options.onSignal);
+    this.#telemetry = new Telemetry(this.#settings.logger, this.#settings.onSignal);
     this.#admission = new HandlerAdmission({ handlers, externalTaskTypes, defaults, maxPayloadBytes });
     this.eventHandlers = new EventHandlers({
       core: this.#core,
@@ -76,14 +78,7 @@ export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readon
 
   /** Schedules up to 10,000 tasks in one commit: all of them, or none if one is refused. @throws as `scheduleTask` */
   async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
-    if (!Array.isArray(requests) || requests.length > maxTasksPerCall) {
-      const shown = quote(requests);
-      throw new AzothError(
-        "INVALID_TASK",
-        `scheduleTasks takes an array of at most ${maxTasksPerCall} tasks, and got ${shown}.`,
-      );
-    }
-    const admitted = await Promise.all(requests.map((request: RequestFor<Handlers>) => this.#admission.admit(request)));
+    const admitted = await Promise.all(listOfRequests(requests).map((request, index) => this.#admit(request, index)));
     const taskIds = admitted.map(({ taskId }) => taskId).filter((id) => id !== undefined);
     return await this.#core.queue.submit({
       taskIds,
@@ -167,7 +162,8 @@ export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readon
    * @throws AzothError SCHEDULER_RUNNING, or why it could not start
    */
   async run(options: { readonly signal?: AbortSignal } = {}): Promise<void> {
-    const { signal } = options;
+    const fields = readFields<typeof options>(options, ["signal"], "The options of run", "INVALID_OPTION");
+    const signal = parseSignal(fields.signal);
     if (signal?.aborted === true) return;
     const aborted = new Promise<void>((resolve) => {
       signal?.addEventListener("abort", () => resolve(), { once: true });
@@ -215,8 +211,29 @@ export class Scheduler<const Handlers extends readonly AnyTaskHandler[] = readon
     return this.stop();
   }
 
+  async #admit(request: ScheduleTaskRequest, index: number): Promise<AdmittedTask> {
+    try {
+      return await this.#admission.admit(request);
+    } catch (error) {
+      throw within(`Task ${index} of the call`, error);
+    }
+  }
+
   async #command(taskId: string, command: TaskCommand): Promise<TaskInfo> {
     const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
     return await this.#core.queue.submit({ taskIds: [id], run: (work) => commandInWork(work, id, command) });
   }
+}
+
+/** A copy without holes. @throws AzothError INVALID_TASK */
+function listOfRequests(requests: readonly ScheduleTaskRequest[]): readonly ScheduleTaskRequest[] {
+  return readSafely("The array of tasks", "INVALID_TASK", () => {
+    if (Array.isArray(requests) && requests.length <= maxTasksPerCall) {
+      return Array.from(requests as readonly ScheduleTaskRequest[]);
+    }
+    throw new AzothError(
+      "INVALID_TASK",
+      `scheduleTasks takes an array of at most ${maxTasksPerCall} tasks, and got ${quote(requests)}.`,
+    );
+  });
 }

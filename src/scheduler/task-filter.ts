@@ -1,7 +1,7 @@
 /** Which tasks to list. */
 import { AzothError, quote } from "../errors.ts";
 import { defaultPageSize, maxPageSize } from "../limits.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { readFields, readSafely } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import type { TaskQuery } from "../store/engine.ts";
 import type { TaskInfo } from "../store/task-info.ts";
@@ -36,9 +36,8 @@ const keys = ["enabled", "state", "taskType", "idPrefix", "dueFrom", "dueUntil",
 
 /** @throws AzothError INVALID_FILTER, INVALID_INSTANT */
 export function parseTaskFilter(filter: TaskFilter): TaskQuery {
-  if (typeof filter !== "object" || filter === null) throw invalid(`must be an object, and is ${quote(filter)}`);
-  refuseUnknownKeys(filter, keys, "The task filter", "INVALID_FILTER");
-  const { enabled, taskType, idPrefix, limit = defaultPageSize, cursor } = filter;
+  const fields = readFields<TaskFilter>(filter, keys, "The task filter", "INVALID_FILTER");
+  const { enabled, taskType, idPrefix, limit = defaultPageSize, cursor, dueFrom, dueUntil } = fields;
   if (enabled !== undefined && typeof enabled !== "boolean")
     throw invalid(`has enabled: ${quote(enabled)}, which is no boolean`);
   for (const [name, value] of Object.entries({ taskType, idPrefix, cursor })) {
@@ -48,12 +47,12 @@ export function parseTaskFilter(filter: TaskFilter): TaskQuery {
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
     throw invalid(`has limit: ${quote(limit)}; it takes a whole number from 1 to ${maxPageSize}`);
   }
-  const dueFromMs = filter.dueFrom === undefined ? undefined : parseInstant(filter.dueFrom, "dueFrom");
-  const dueUntilMs = filter.dueUntil === undefined ? undefined : parseInstant(filter.dueUntil, "dueUntil");
+  const dueFromMs = dueFrom === undefined ? undefined : parseInstant(dueFrom, "dueFrom");
+  const dueUntilMs = dueUntil === undefined ? undefined : parseInstant(dueUntil, "dueUntil");
   if (dueFromMs !== undefined && dueUntilMs !== undefined && dueFromMs > dueUntilMs) {
-    throw invalid(`has dueFrom after dueUntil: ${quote(filter.dueFrom)} > ${quote(filter.dueUntil)}`);
+    throw invalid(`has dueFrom after dueUntil: ${quote(dueFrom)} > ${quote(dueUntil)}`);
   }
-  const states = parseStates(filter.state);
+  const states = readSafely("The task filter's state", "INVALID_FILTER", () => parseStates(fields.state));
   return {
     afterSeq: cursor === undefined ? 0 : parseCursor(cursor),
     limit,
@@ -68,9 +67,9 @@ export function parseTaskFilter(filter: TaskFilter): TaskQuery {
 
 function parseStates(state: TaskFilter["state"]): readonly TaskStateName[] | undefined {
   if (state === undefined) return undefined;
-  const states: readonly unknown[] = Array.isArray(state) ? state : [state];
-  const wrong = states.find((name) => !(taskStateNames as readonly unknown[]).includes(name));
-  if (wrong !== undefined) throw invalid(`has state: ${quote(wrong)}; it takes ${taskStateNames.join(", ")}`);
+  const states: readonly unknown[] = Array.isArray(state) ? Array.from(state) : [state];
+  const wrong = states.findIndex((name) => !(taskStateNames as readonly unknown[]).includes(name));
+  if (wrong !== -1) throw invalid(`has state: ${quote(states[wrong])}; it takes ${taskStateNames.join(", ")}`);
   return states as readonly TaskStateName[];
 }
 

@@ -2,7 +2,7 @@
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import type { Duration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
-import { parseName, refuseUnknownKeys } from "../names.ts";
+import { parseName, readFields, readSafely } from "../names.ts";
 import type { SqlValue } from "../store/engine.ts";
 import type { ScheduleTaskRequest } from "../tasks/request.ts";
 import type { RetryOptions } from "../tasks/retry-policy.ts";
@@ -104,6 +104,10 @@ export function taskHandler(handler: AnyTaskHandler): AnyTaskHandler {
 
 /** @throws AzothError INVALID_HANDLER */
 export function checkTaskHandler(handler: unknown): asserts handler is AnyTaskHandler {
+  readSafely("A task handler", "INVALID_HANDLER", () => checkParts(handler));
+}
+
+function checkParts(handler: unknown): void {
   if (typeof handler !== "object" || handler === null) {
     throw new AzothError(
       "INVALID_HANDLER",
@@ -112,7 +116,7 @@ export function checkTaskHandler(handler: unknown): asserts handler is AnyTaskHa
   }
   // A class instance may have members of its own; in a literal an unknown key is a misspelling.
   if (Object.getPrototypeOf(handler) === Object.prototype) {
-    refuseUnknownKeys(handler, handlerKeys, "The task handler", "INVALID_HANDLER");
+    readFields(handler, handlerKeys, "The task handler", "INVALID_HANDLER");
   }
   const { taskType, execute, validate, payload } = handler as Partial<AnyTaskHandler>;
   const type = parseName(taskType, "taskType", "INVALID_HANDLER");
@@ -136,21 +140,35 @@ export function checkTaskHandler(handler: unknown): asserts handler is AnyTaskHa
   }
 }
 
-/** The payload that a task of this handler is scheduled with. */
-export type PayloadOf<Handler> = Handler extends { readonly payload: StandardSchemaV1<infer Input, unknown> }
-  ? Input
-  : Handler extends TaskHandler<string, infer Input, infer _Payload, unknown>
-    ? Input
-    : unknown;
+/** Handlers that have no schema: the annotation of `execute` says what they take. */
+interface Unchecked<Payload> {
+  readonly payload?: undefined;
+  execute(context: never, payload: Payload): unknown;
+}
+
+/** Handlers with a schema. */
+interface Checked<Input> {
+  readonly payload?: StandardSchemaV1<Input, unknown>;
+}
+
+/** The payload that a task of this handler is scheduled with: its schema's input, or what `execute` takes. */
+export type PayloadOf<Handler> =
+  Handler extends Unchecked<infer Payload> ? Payload : Handler extends Checked<infer Input> ? Input : unknown;
 
 /** The union of typed requests for a tuple of handlers. */
-export type RequestFor<Handlers extends readonly AnyTaskHandler[]> = {
-  [Index in keyof Handlers]: TypedRequest<Handlers[Index]>;
-}[number];
+export type RequestFor<Handlers extends readonly AnyTaskHandler[]> = TypedRequest<Handlers[number]>;
 
+/** Written with the conditions of PayloadOf, and not by it, so that the compiler sees that a Scheduler's type is covariant. */
 type TypedRequest<Handler extends AnyTaskHandler> =
-  unknown extends PayloadOf<Handler>
-    ? ScheduleTaskRequest<Handler["taskType"]>
-    : undefined extends PayloadOf<Handler>
-      ? ScheduleTaskRequest<Handler["taskType"], PayloadOf<Handler>>
-      : ScheduleTaskRequest<Handler["taskType"], PayloadOf<Handler>> & { readonly payload: PayloadOf<Handler> };
+  Handler extends Unchecked<infer Payload>
+    ? RequestWith<Handler["taskType"], Payload>
+    : Handler extends Checked<infer Input>
+      ? RequestWith<Handler["taskType"], Input>
+      : never;
+
+/** A payload may be left out where nothing is a fitting one. */
+type RequestWith<TaskType extends string, Payload> = undefined extends Payload
+  ? ScheduleTaskRequest<TaskType, Payload>
+  : null extends Payload
+    ? ScheduleTaskRequest<TaskType, Payload>
+    : ScheduleTaskRequest<TaskType, Payload> & { readonly payload: Payload };

@@ -31,6 +31,8 @@ export interface TaskLoopOptions {
 export class TaskLoop {
   readonly #options: TaskLoopOptions;
   #accepting = true;
+  /** Resolves when the turn in progress has ended, which may be about to start runs. */
+  #turning: Promise<void> = Promise.resolve();
   #nextSurveyMs = Number.NEGATIVE_INFINITY;
   #checkedRunsMs = Number.NEGATIVE_INFINITY;
 
@@ -38,9 +40,10 @@ export class TaskLoop {
     this.#options = options;
   }
 
-  /** From now on results are recorded, and nothing is taken. */
-  stopAccepting(): void {
+  /** From now on results are recorded, and nothing is taken. Resolves when what was just being taken is running. */
+  stopAccepting(): Promise<void> {
     this.#accepting = false;
+    return this.#turning;
   }
 
   /** One round; resolves with the milliseconds until there may be something to do. */
@@ -50,7 +53,12 @@ export class TaskLoop {
     const mayTake = this.#accepting && executor.freeSlots > 0;
     const dueAtMs = mayTake && !executor.hasReports ? await core.engine.reads.nextDueAt(taskTypes) : null;
     if (executor.hasReports || (dueAtMs !== null && dueAtMs <= nowMs)) {
-      const done = await this.#turn();
+      const turn = this.#turn();
+      this.#turning = turn.then(
+        () => {},
+        () => {},
+      );
+      const done = await turn;
       if (Math.abs(nowMs - this.#checkedRunsMs) >= busyCheckMs) await this.#stopLostRuns(nowMs);
       if (executor.hasReports) return 0;
       // What looked due was not there to take: another scheduler had it, or the clock was set back.
@@ -73,10 +81,13 @@ export class TaskLoop {
   async #turn(): Promise<boolean> {
     const { core, executor, instance, taskTypes, maxLostClaims } = this.#options;
     const reports = executor.takeReports();
-    const freeSlots = this.#accepting ? executor.freeSlots : 0;
     try {
       const { recorded, claimed } = await core.queue.submit({
-        run: (work) => takeTurn(work, { instance: instance(), reports, freeSlots, taskTypes, maxLostClaims }),
+        run: (work) => {
+          // Only now: the write lock may have been waited for, and the scheduler been told to stop.
+          const freeSlots = this.#accepting ? executor.freeSlots : 0;
+          return takeTurn(work, { instance: instance(), reports, freeSlots, taskTypes, maxLostClaims });
+        },
       });
       executor.start(claimed);
       this.#announce(reports, recorded, claimed);

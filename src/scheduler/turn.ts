@@ -37,7 +37,10 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
 async function claim(work: Work, { instance, freeSlots, taskTypes }: TurnPlan): Promise<TaskState[]> {
   // What was just recorded may be due again.
   await work.flush();
-  const due = await work.engine.lockDueTasks({ taskTypes, nowMs: work.context.nowMs, limit: freeSlots });
+  const { nowMs } = work.context;
+  const due = await work.engine.lockDueTasks({ taskTypes, nowMs, limit: freeSlots });
+  // Who was taken for dead claims nothing before it has a new number: nobody would take such a claim over.
+  if (due.length === 0 || !(await work.engine.heartbeat(instance, nowMs))) return [];
   const claimed: TaskState[] = [];
   for (const state of work.know(due)) {
     const started = await work.dispatch(state, { kind: "start", instance });

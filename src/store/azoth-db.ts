@@ -1,12 +1,13 @@
 /** AzothDb: the store as users hold it. Opening, reading, transactions, rebuild and proof; no rules of tasks. */
+import { parseSignal } from "../abort-signal.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
 import { defaultMaxPayloadBytes } from "../limits.ts";
-import { refuseUnknownKeys } from "../names.ts";
+import { readFields, readSafely } from "../names.ts";
 import { type Random, systemRandom } from "../random.ts";
 import type { SqlRow, SqlValue } from "./engine.ts";
-import { type LogFilter, parseLogFilter, type RecordedEvent, readLog } from "./log.ts";
+import { type LogFilter, logFilterKeys, parseLogFilter, type RecordedEvent, readLog } from "./log.ts";
 import { openEngine } from "./open.ts";
 import { type ReplayOptions, rebuild, type Verification, verify } from "./replay.ts";
 import { StoreCore } from "./store-core.ts";
@@ -66,7 +67,7 @@ const cores = new WeakMap<AzothDb, StoreCore>();
 
 /** The inside of a store, for the scheduler; not exported from the package. */
 export function coreOf(db: AzothDb): StoreCore {
-  const core = db instanceof AzothDb ? cores.get(db) : undefined;
+  const core = cores.get(db);
   if (core === undefined) throw new AzothError("INVALID_OPTION", `A Scheduler needs an AzothDb, and got ${quote(db)}.`);
   return core;
 }
@@ -94,8 +95,8 @@ export class AzothDb implements AsyncDisposable {
    * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, DRIVER_MISSING
    */
   static async open(location: string, options: AzothDbOptions = {}): Promise<AzothDb> {
-    refuseUnknownKeys(options, optionKeys, "AzothDb.open", "INVALID_OPTION");
-    const { durability = "full", maxPayloadBytes = defaultMaxPayloadBytes } = options;
+    const given = readFields<AzothDbOptions>(options, optionKeys, "The options of AzothDb.open", "INVALID_OPTION");
+    const { durability = "full", maxPayloadBytes = defaultMaxPayloadBytes } = given;
     if (durability !== "full" && durability !== "normal") {
       throw new AzothError("INVALID_OPTION", `durability must be "full" or "normal", and is ${quote(durability)}.`);
     }
@@ -105,16 +106,15 @@ export class AzothDb implements AsyncDisposable {
         `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`,
       );
     }
-    checkSources(options);
-    const transactionTimeoutMs = parseDuration(options.transactionTimeout ?? "5s", {
-      what: "transactionTimeout",
-      minMs: 1,
-    });
-    const noticeIntervalMs = parseDuration(options.noticeInterval ?? "50ms", { what: "noticeInterval" });
-    const busyTimeoutMs = parseDuration(options.busyTimeout ?? "10s", { what: "busyTimeout" });
-    const engine = await openEngine(location, { durability, busyTimeoutMs, sqliteDriver: options.sqliteDriver });
+    readSafely("An option of AzothDb.open", "INVALID_OPTION", () => checkSources(given));
+    const { transactionTimeout = "5s", noticeInterval = "50ms", busyTimeout = "10s" } = given;
+    const transactionTimeoutMs = parseDuration(transactionTimeout, { what: "transactionTimeout", minMs: 1 });
+    const noticeIntervalMs = parseDuration(noticeInterval, { what: "noticeInterval" });
+    const busyTimeoutMs = parseDuration(busyTimeout, { what: "busyTimeout" });
+    const { clock = systemClock, random = systemRandom, sqliteDriver } = given;
+    const engine = await openEngine(location, { durability, busyTimeoutMs, sqliteDriver });
     const settings = { maxPayloadBytes, transactionTimeoutMs, noticeIntervalMs };
-    return new AzothDb(new StoreCore(engine, options.clock ?? systemClock, options.random ?? systemRandom, settings));
+    return new AzothDb(new StoreCore(engine, clock, random, settings));
   }
 
   /** The store's file. */
@@ -149,8 +149,9 @@ export class AzothDb implements AsyncDisposable {
    * or the loop is left. @throws AzothError INVALID_FILTER
    */
   subscribe(filter: LogFilter & { readonly signal?: AbortSignal } = {}): AsyncIterable<RecordedEvent> {
-    const { signal, ...rest } = filter;
-    return followLog(this.#core, parseLogFilter(rest), signal);
+    const keys = [...logFilterKeys, "signal"];
+    const { signal, ...rest } = readFields<typeof filter>(filter, keys, "A subscription", "INVALID_FILTER");
+    return followLog(this.#core, parseLogFilter(rest), parseSignal(signal));
   }
 
   /** The position of the last event; 0 for an empty log. */
@@ -169,8 +170,11 @@ export class AzothDb implements AsyncDisposable {
   }
 
   /** Copies the store to a new file while it is in use. @throws AzothError INVALID_LOCATION if the file exists */
-  backup(file: string): Promise<void> {
-    return this.#core.engine.backup(file);
+  async backup(file: string): Promise<void> {
+    if (typeof file !== "string" || file.trim() === "" || file.includes("\0")) {
+      throw new AzothError("INVALID_LOCATION", `A backup goes to a file by its path, and not to ${quote(file)}.`);
+    }
+    await this.#core.engine.backup(file);
   }
 
   /** Finishes what waits to be written, and closes. Stop schedulers first. */

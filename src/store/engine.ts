@@ -121,11 +121,29 @@ export interface StateCount {
   readonly count: number;
 }
 
+/** A stored column that does not follow from the others of its row, as it should. */
+export interface Contradiction {
+  readonly seq: number;
+  readonly taskId: string;
+  /** The name of what the column says of the task. */
+  readonly field: string;
+  readonly expected: unknown;
+  readonly stored: unknown;
+}
+
+/** Tasks as they are stored, and as the log tells of them. */
+export interface TasksWithEvents {
+  readonly rows: readonly TaskState[];
+  readonly events: readonly StoredEvent[];
+  /** What the rows hold beside the states, and hold wrongly. */
+  readonly contradictions: readonly Contradiction[];
+}
+
 /** Reads of committed state. They never wait for a writer. */
 export interface EngineReads {
   readEvents(query: EventQuery): Promise<EventPage>;
   /** The tasks with internal numbers in [fromSeq, toSeq] and all their events, by task and position, of one snapshot. */
-  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<{ rows: TaskState[]; events: StoredEvent[] }>;
+  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<TasksWithEvents>;
   /** The position of the last committed event; 0 for an empty log. */
   lastPosition(): Promise<number>;
   /** The highest internal task number ever given out. */
@@ -180,15 +198,16 @@ export interface EngineTransaction {
   /** Log pages as this transaction sees them, its own events included. */
   readEvents(query: EventQuery): Promise<EventPage>;
 
-  /** Makes the copy that a rebuild fills, empty; one left by an interrupted rebuild is dropped. */
-  beginRebuild(): Promise<void>;
-  saveRebuilt(states: readonly TaskState[]): Promise<void>;
+  /** Makes the copy that a rebuild fills, empty, and returns the rebuild's number; the copy of an earlier one is dropped. */
+  beginRebuild(): Promise<number>;
+  /** Rejects with STORE_BUSY if another rebuild has begun since. */
+  saveRebuilt(rebuild: number, states: readonly TaskState[]): Promise<void>;
   /** Internal numbers of the tasks that have events after a position. */
   tasksTouchedSince(position: number): Promise<number[]>;
   /** All events of the tasks with internal numbers in [fromSeq, toSeq], by task and then position. */
   readTaskEvents(fromSeq: number, toSeq: number): Promise<StoredEvent[]>;
-  /** Puts the filled copy in the place of the live projection. */
-  swapRebuilt(): Promise<void>;
+  /** Puts the filled copy in the place of the live projection. Rejects with STORE_BUSY if another rebuild has begun since. */
+  swapRebuilt(rebuild: number): Promise<void>;
 
   /** Runs the user's own statement, and returns how many rows it changed. */
   execute(sql: string, parameters: readonly SqlValue[]): Promise<number>;

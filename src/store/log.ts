@@ -3,6 +3,7 @@ import { yieldToEventLoop } from "../clock.ts";
 import { decodeJson } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import { maxPageSize } from "../limits.ts";
+import { readFields } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import { decodeLifecycleData } from "../tasks/event-codec.ts";
 import type { LifecycleData, TaskScheduledData } from "../tasks/events.ts";
@@ -44,6 +45,9 @@ export interface LogFilter {
   readonly until?: Instant;
 }
 
+/** The keys of {@link LogFilter}. */
+export const logFilterKeys: readonly string[] = ["after", "taskId", "eventTypes", "since", "until"];
+
 /** Positions that one page may look at, so that a sparse filter does not hold the event loop. */
 const scanLimit = 5_000;
 
@@ -73,10 +77,8 @@ function payloadOf({ type, data }: StoredEvent): unknown {
 
 /** @throws AzothError INVALID_FILTER */
 export function parseLogFilter(filter: LogFilter): EventQuery {
-  const known = ["after", "taskId", "eventTypes", "since", "until"];
-  const unknown = Object.keys(filter).find((key) => !known.includes(key));
-  if (unknown !== undefined) throw invalid(`has the unknown field ${quote(unknown)}; it takes ${known.join(", ")}`);
-  const { after = 0, taskId, eventTypes, since, until } = filter;
+  const fields = readFields<LogFilter>(filter, logFilterKeys, "The log filter", "INVALID_FILTER");
+  const { after = 0, taskId, eventTypes, since, until } = fields;
   if (!Number.isSafeInteger(after) || after < 0)
     throw invalid(`has after: ${quote(after)}, which is no position (0, 1, 2, …)`);
   if (taskId !== undefined && typeof taskId !== "string")

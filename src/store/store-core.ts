@@ -1,6 +1,5 @@
 /** What the store's own parts and the scheduler share; users see AzothDb instead. */
 import type { Clock } from "../clock.ts";
-import { encodeJson } from "../codec.ts";
 import { IdGenerator } from "../ids.ts";
 import type { Random } from "../random.ts";
 import { type Admission, builtInDefaults, resolveRequest } from "../tasks/request.ts";
@@ -35,9 +34,7 @@ export class StoreCore {
     this.queue = new WriteQueue({ engine, clock, random, onCommit: () => this.notices.announce() });
     this.admission = {
       admit: async (request) => {
-        const resolved = resolveRequest(request, () => builtInDefaults);
-        const payload = encodeJson(request.payload, { what: "payload", maxBytes: options.maxPayloadBytes });
-        return { ...resolved, payload };
+        return resolveRequest(request, { defaultsOf: () => builtInDefaults, maxPayloadBytes: options.maxPayloadBytes });
       },
     };
   }

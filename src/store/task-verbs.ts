@@ -45,7 +45,11 @@ export async function commandInWork(work: Work, taskId: string, command: TaskCom
 
 /** @throws AzothError INVALID_TASK */
 export function parseReason(reason: unknown, what: string): string {
-  if (typeof reason !== "string")
-    throw new AzothError("INVALID_TASK", `${what} must be a string, and is ${quote(reason)}.`);
+  if (typeof reason !== "string") {
+    throw new AzothError(
+      "INVALID_TASK",
+      `${what} must be a string that says why, such as "superseded", and is ${quote(reason)}.`,
+    );
+  }
   return boundedText(reason);
 }

@@ -1,5 +1,6 @@
 /** The Transaction API: own events, own tables and tasks in one commit. */
 import { AzothError, quote } from "../errors.ts";
+import { parseName } from "../names.ts";
 import { encodeTaskEvent, type TaskEvent } from "../tasks/task-event.ts";
 import type { SqlRow, SqlValue } from "./engine.ts";
 import type { StoreCore } from "./store-core.ts";
@@ -38,13 +39,16 @@ export async function runTransaction<T>(
   callback: (transaction: Transaction) => T | Promise<T>,
   admission: Admission = core.admission,
 ): Promise<T> {
+  if (typeof callback !== "function") {
+    throw new AzothError("INVALID_OPTION", `A transaction takes a callback, and got ${quote(callback)}.`);
+  }
   const { clock, options } = core;
   const transaction = new OpenTransaction(core, work, admission);
   const finished = new AbortController();
   const { transactionTimeoutMs } = options;
   try {
     return await Promise.race([
-      callback(transaction),
+      core.queue.runCallback(() => callback(transaction)),
       clock.sleep(transactionTimeoutMs, finished.signal).then(() => {
         if (finished.signal.aborted) return undefined as never;
         const message = `The transaction did not end within ${transactionTimeoutMs} ms and was rolled back. Do slow work outside of it, or raise transactionTimeout.`;
@@ -104,14 +108,13 @@ class OpenTransaction implements Transaction {
 
   async cancelTask(taskId: string, reason: string): Promise<TaskInfo> {
     this.#refuseClosed();
-    return await commandInWork(this.#work, taskId, { kind: "cancel", reason: parseReason(reason, "reason") });
+    const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
+    return await commandInWork(this.#work, id, { kind: "cancel", reason: parseReason(reason, "reason") });
   }
 
   async getTask(taskId: string): Promise<TaskInfo | null> {
     this.#refuseClosed();
-    if (typeof taskId !== "string")
-      throw new AzothError("INVALID_TASK_ID", `taskId must be a string, and is ${quote(taskId)}.`);
-    const state = await this.#work.task(taskId);
+    const state = await this.#work.task(parseName(taskId, "taskId", "INVALID_TASK_ID"));
     return state === null ? null : taskInfo(state);
   }
 

@@ -5,6 +5,7 @@
  * if the commit fails, all of them reject. An exclusive unit (user code with SQL of its own) gets a
  * transaction to itself, so that slow user code delays others but never enters their commits.
  */
+import { AsyncLocalStorage } from "node:async_hooks";
 import { type Clock, yieldToEventLoop } from "../clock.ts";
 import { AzothError } from "../errors.ts";
 import type { Random } from "../random.ts";
@@ -42,6 +43,8 @@ export class WriteQueue {
   #waiting: Waiting[] = [];
   #draining: Promise<void> | undefined;
   #closed = false;
+  /** Tells a write that is begun inside of a transaction's callback from all others. */
+  readonly #callbacks = new AsyncLocalStorage<{ open: boolean }>();
 
   constructor(options: WriteQueueOptions) {
     this.#options = options;
@@ -52,8 +55,27 @@ export class WriteQueue {
     return this.#draining !== undefined;
   }
 
+  /**
+   * Runs the user's part of a unit. A write that is begun in there would wait for the very commit that waits for it:
+   * it is refused instead.
+   */
+  async runCallback<T>(callback: () => T | Promise<T>): Promise<T> {
+    const scope = { open: true };
+    try {
+      return await this.#callbacks.run(scope, async () => await callback());
+    } finally {
+      // What the callback left running may write: it waits for nothing that waits for it.
+      scope.open = false;
+    }
+  }
+
   /** Resolves when the unit's effects are committed. */
   submit<T>(unit: Unit<T>): Promise<T> {
+    if (this.#callbacks.getStore()?.open === true) {
+      const message =
+        "This would wait for the transaction that it is called in. Use the methods of that transaction, such as transaction.scheduleTask.";
+      return Promise.reject(new AzothError("TRANSACTION_NESTED", message));
+    }
     if (this.#closed) return Promise.reject(new AzothError("STORE_CLOSED", "The store is closed. Open it again."));
     return new Promise<T>((resolve, reject) => {
       this.#waiting.push({ unit, resolve: resolve as (value: unknown) => void, reject });

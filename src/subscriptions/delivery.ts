@@ -197,7 +197,7 @@ export class Delivery {
       await work.attemptNested(() => this.#handle(work, event));
       return fresh(name, event.position, nowMs);
     } catch (thrown) {
-      const error = boundedText(thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : quote(thrown));
+      const error = boundedText(describe(thrown));
       return await this.#failed(work, checkpoint, event, error);
     }
   }
@@ -271,4 +271,13 @@ function isAboutItself(event: StoredEvent, handler: string): boolean {
   if (!event.type.startsWith("Event") && !event.type.startsWith("DeadLetter")) return false;
   const data = JSON.parse(event.data) as { handler?: unknown } | null;
   return data?.handler === handler;
+}
+
+/** Whatever a handler threw, as text. Reading a hostile object's fields may throw as well. */
+function describe(thrown: unknown): string {
+  try {
+    return thrown instanceof Error ? `${thrown.name}: ${thrown.message}` : quote(thrown);
+  } catch {
+    return "an error that cannot be read";
+  }
 }

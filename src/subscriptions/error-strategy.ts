@@ -1,5 +1,6 @@
 /** What happens when an event handler fails, as plain data and one pure function. */
-import { AzothError, quote } from "../errors.ts";
+import { AzothError, quote, within } from "../errors.ts";
+import { readFields } from "../names.ts";
 import { backoffMs, type RetryOptions, type RetryPolicy, resolveRetryPolicy } from "../tasks/retry-policy.ts";
 
 /** The end of the attempts: stand still, pass the event over, or put it aside for a person. */
@@ -12,6 +13,8 @@ export type FinalStrategy = "stop" | "skip" | "dead-letter";
 export type ErrorStrategy =
   | FinalStrategy
   | { readonly retry: RetryOptions & { readonly maxAttempts: number }; readonly then: FinalStrategy };
+
+type RetryStrategy = Exclude<ErrorStrategy, FinalStrategy>;
 
 export interface ResolvedStrategy {
   readonly maxAttempts: number;
@@ -27,25 +30,27 @@ const finals: readonly unknown[] = ["stop", "skip", "dead-letter"];
 export function resolveErrorStrategy(strategy: ErrorStrategy | undefined): ResolvedStrategy {
   if (strategy === undefined) return defaultStrategy;
   if (finals.includes(strategy)) return { maxAttempts: 1, retry: defaultRetry, then: strategy as FinalStrategy };
-  if (
-    typeof strategy !== "object" ||
-    strategy === null ||
-    !finals.includes(strategy.then) ||
-    typeof strategy.retry !== "object"
-  ) {
-    throw new AzothError(
-      "INVALID_HANDLER",
-      `onError must be "stop", "skip", "dead-letter", or { retry: { maxAttempts, … }, then }, and is ${quote(strategy)}.`,
-    );
+  if (typeof strategy !== "object" || strategy === null) {
+    throw invalid(`onError must be "stop", "skip", "dead-letter", or { retry, then }, and is ${quote(strategy)}`);
   }
-  const { maxAttempts, ...backoff } = strategy.retry;
+  const { retry, then } = readFields<RetryStrategy>(strategy, ["retry", "then"], "onError", "INVALID_HANDLER");
+  if (!finals.includes(then)) {
+    throw invalid(`onError.then must be "stop", "skip" or "dead-letter", and is ${quote(then)}`);
+  }
+  const keys = ["maxAttempts", "base", "factor", "cap", "jitter"];
+  const { maxAttempts, ...backoff } = readFields<typeof retry>(retry, keys, "onError.retry", "INVALID_HANDLER");
   if (!Number.isSafeInteger(maxAttempts) || maxAttempts < 1) {
-    throw new AzothError(
-      "INVALID_HANDLER",
-      `onError.retry.maxAttempts must be a whole number from 1, and is ${quote(maxAttempts)}.`,
-    );
+    throw invalid(`onError.retry.maxAttempts must be a whole number from 1, and is ${quote(maxAttempts)}`);
   }
-  return { maxAttempts, retry: resolveRetryPolicy(backoff, defaultRetry), then: strategy.then };
+  try {
+    return { maxAttempts, retry: resolveRetryPolicy(backoff, defaultRetry), then };
+  } catch (error) {
+    throw within("onError", error, "INVALID_HANDLER");
+  }
+}
+
+function invalid(problem: string): AzothError {
+  return new AzothError("INVALID_HANDLER", `${problem}.`);
 }
 
 /** What follows a failed attempt: another one after a delay, or the end. */

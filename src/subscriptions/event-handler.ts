@@ -1,7 +1,7 @@
 /** EventHandlers: durable, ordered readers of the log, as users write them. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
 import { AzothError, quote } from "../errors.ts";
-import { parseName, refuseUnknownKeys } from "../names.ts";
+import { parseName, readFields, readSafely } from "../names.ts";
 import type { RecordedEvent } from "../store/log.ts";
 import type { Transaction } from "../store/transaction.ts";
 import type { ErrorStrategy } from "./error-strategy.ts";
@@ -58,11 +58,13 @@ const keys = ["name", "eventType", "eventTypes", "payload", "handle", "onError",
  * @throws AzothError INVALID_HANDLER
  */
 export function eventHandler<Payload = unknown>(definition: EventHandlerDefinition<Payload>): EventHandler<Payload> {
-  if (typeof definition !== "object" || definition === null) {
-    throw invalid(`must be an object like { name, eventType, handle }, and is ${quote(definition)}`);
-  }
-  refuseUnknownKeys(definition, keys, "The event handler", "INVALID_HANDLER");
-  const { eventType, eventTypes, ...rest } = definition as EventHandler<Payload> & { eventType?: string };
+  type Parts = EventHandler<Payload> & { eventType?: string };
+  const { eventType, eventTypes, ...rest } = readFields<Parts>(
+    definition,
+    keys,
+    "The event handler",
+    "INVALID_HANDLER",
+  );
   if ((eventType === undefined) === (eventTypes === undefined))
     throw invalid("must have either eventType or eventTypes");
   const handler: EventHandler<Payload> = { ...rest, eventTypes: eventType === undefined ? eventTypes : [eventType] };
@@ -72,8 +74,15 @@ export function eventHandler<Payload = unknown>(definition: EventHandlerDefiniti
 
 /** @throws AzothError INVALID_HANDLER */
 export function checkEventHandler(handler: AnyEventHandler | EventHandler<never>): void {
+  readSafely("An event handler", "INVALID_HANDLER", () => checkParts(handler));
+}
+
+function checkParts(handler: AnyEventHandler | EventHandler<never>): void {
+  if (typeof handler !== "object" || handler === null) {
+    throw invalid(`must be an object like { name, eventTypes, handle }, and is ${quote(handler)}`);
+  }
   parseName(handler.name, "An event handler's name", "INVALID_HANDLER");
-  const { eventTypes, startFrom } = handler;
+  const { eventTypes, startFrom, payload } = handler;
   if (!Array.isArray(eventTypes) || eventTypes.length === 0) {
     throw invalid(`${quote(handler.name)} must have at least one event type, and has ${quote(eventTypes)}`);
   }
@@ -81,6 +90,16 @@ export function checkEventHandler(handler: AnyEventHandler | EventHandler<never>
   if (typeof handler.handle !== "function") throw invalid(`${quote(handler.name)} must have a function handle`);
   if (startFrom !== undefined && startFrom !== "beginning" && startFrom !== "now") {
     throw invalid(`${quote(handler.name)} has startFrom: ${quote(startFrom)}; it takes "beginning" or "now"`);
+  }
+  if (payload !== undefined && typeof payload?.["~standard"]?.validate !== "function") {
+    throw invalid(
+      `${quote(handler.name)} has a payload that is no Standard Schema (zod 3.24+, valibot 1+, arktype 2+)`,
+    );
+  }
+  for (const part of ["setUp", "reset"] as const) {
+    if (handler[part] !== undefined && typeof handler[part] !== "function") {
+      throw invalid(`${quote(handler.name)} has ${part}: ${quote(handler[part])}, which is no function`);
+    }
   }
   resolveErrorStrategy(handler.onError);
 }

@@ -1,6 +1,7 @@
 /** The event handlers of one scheduler: where they stand, and their dead letters. */
 import { AzothError, quote } from "../errors.ts";
 import { defaultPageSize, maxPageSize } from "../limits.ts";
+import { parseFunction, readFields } from "../names.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { systemEvent } from "../store/system-events.ts";
 import { parseReason } from "../store/task-verbs.ts";
@@ -84,14 +85,20 @@ export class EventHandlers {
    * Resolves with the position it came to. @throws AzothError EVENT_HANDLER_NOT_FOUND, INVALID_HANDLER
    */
   async rebuild(name: string, options: { readonly onProgress?: (position: number) => void } = {}): Promise<number> {
-    return await this.#deliveryOf(name).rebuild(options.onProgress);
+    const fields = readFields<typeof options>(options, ["onProgress"], "A rebuild", "INVALID_OPTION");
+    return await this.#deliveryOf(name).rebuild(parseFunction(fields.onProgress, "onProgress"));
   }
 
   /** Dead letters, oldest first: at most `limit` (default 100) with ids above `after`. @throws AzothError INVALID_FILTER */
   async deadLetters(
     filter: { readonly handler?: string; readonly after?: number; readonly limit?: number } = {},
   ): Promise<DeadLetter[]> {
-    const { handler, after = 0, limit = defaultPageSize } = filter;
+    const keys = ["handler", "after", "limit"];
+    const fields = readFields<typeof filter>(filter, keys, "The dead letter filter", "INVALID_FILTER");
+    const { handler, after = 0, limit = defaultPageSize } = fields;
+    if (handler !== undefined && typeof handler !== "string") {
+      throw new AzothError("INVALID_FILTER", `handler must be the name of one, and is ${quote(handler)}.`);
+    }
     if (!Number.isSafeInteger(after) || after < 0 || !Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
       throw new AzothError(
         "INVALID_FILTER",
@@ -110,6 +117,7 @@ export class EventHandlers {
 
   /** Removes the letter; the log keeps the reason. @throws AzothError DEAD_LETTER_NOT_FOUND */
   async dropDeadLetter(id: number, reason: string): Promise<void> {
+    if (!isLetterId(id)) throw noLetter(id);
     const because = parseReason(reason, "reason");
     await this.#core.queue.submit({
       run: async (work) => {
@@ -122,7 +130,7 @@ export class EventHandlers {
   }
 
   async #letter(id: number): Promise<DeadLetter> {
-    if (!Number.isSafeInteger(id) || id < 1) throw noLetter(id);
+    if (!isLetterId(id)) throw noLetter(id);
     const [letter] = await this.deadLetters({ after: id - 1, limit: 1 });
     if (letter?.id !== id) throw noLetter(id);
     return letter;
@@ -131,12 +139,19 @@ export class EventHandlers {
   #deliveryOf(name: string): Delivery {
     const found = this.deliveries.find(({ handler }) => handler.name === name);
     if (found !== undefined) return found;
-    const known = this.deliveries.map(({ handler }) => quote(handler.name)).join(", ");
+    const known = this.deliveries
+      .slice(0, 10)
+      .map(({ handler }) => quote(handler.name))
+      .join(", ");
     throw new AzothError(
       "EVENT_HANDLER_NOT_FOUND",
       `No event handler here is named ${quote(name)}. Registered: ${known || "none"}.`,
     );
   }
+}
+
+function isLetterId(id: unknown): boolean {
+  return typeof id === "number" && Number.isSafeInteger(id) && id > 0;
 }
 
 function noLetter(id: unknown): AzothError {

@@ -9,9 +9,9 @@ import { AzothError, type ErrorCode, quote } from "../errors.ts";
 import type { DecisionContext, TaskCommand } from "./command.ts";
 import { decideRun } from "./decide-run.ts";
 import { encodeDefinition } from "./event-codec.ts";
-import { event, type LifecycleEvent } from "./events.ts";
+import { event, type LifecycleEvent, type PlannedOccurrence } from "./events.ts";
 import { firstOccurrence, plannedAfter, skippedOccurrences } from "./plan.ts";
-import { anchoredSchedule, isRecurring, type TaskState } from "./task-state.ts";
+import { anchoredSchedule, isRecurring, type TaskDefinition, type TaskState } from "./task-state.ts";
 
 /**
  * @throws AzothError if the command does not fit the state; nothing changes then.
@@ -39,10 +39,40 @@ function decideSchedule(state: TaskState | null, command: ScheduleCommand, conte
   const { taskId, taskType, definition, payload } = command;
   const revived = state?.phase === "cancelled";
   if (state !== null && !revived && isSameTask(state, command)) return [];
-  const next = firstOccurrence(definition.schedule, context);
   const because = state === null ? "new" : revived ? "revived" : "replaced";
   const revision = (state?.revision ?? 0) + 1;
-  return [event("TaskScheduled", { taskId, taskType, because, revision, next, definition, payload }, context.nowMs)];
+  const { nowMs } = context;
+  const data = { taskId, taskType, because, revision, definition, payload } as const;
+  if (state === null || revived) {
+    return [event("TaskScheduled", { ...data, next: firstOccurrence(definition.schedule, context) }, nowMs)];
+  }
+  if (isRecurring(definition.schedule) && sameSchedule(state, definition)) {
+    // Only the rest has changed: a deploy must neither shift an interval's phase nor lose an occurrence that is due.
+    const { anchorMs } = state;
+    return [event("TaskScheduled", { ...data, anchorMs, next: keptOccurrence(state, context) }, nowMs)];
+  }
+  const next = firstOccurrence(definition.schedule, context);
+  return [...skippedByReplacement(state, nowMs), event("TaskScheduled", { ...data, next }, nowMs)];
+}
+
+function sameSchedule(state: TaskState, { schedule }: TaskDefinition): boolean {
+  return JSON.stringify(state.definition.schedule) === JSON.stringify(schedule);
+}
+
+/** What is pending stays so; if nothing is, the next occurrence on the same grid. */
+function keptOccurrence(state: TaskState, context: DecisionContext): PlannedOccurrence {
+  if (state.scheduledForMs !== null) return { scheduledForMs: state.scheduledForMs };
+  const afterMs = Math.max(context.nowMs, state.lastScheduledForMs ?? context.nowMs);
+  return plannedAfter(anchoredSchedule(state), afterMs, context) ?? firstOccurrence(state.definition.schedule, context);
+}
+
+/** Occurrences of the old schedule that were due and had not run. */
+function skippedByReplacement(state: TaskState, nowMs: number): LifecycleEvent[] {
+  const schedule = anchoredSchedule(state);
+  const { scheduledForMs, phase } = state;
+  if (scheduledForMs === null || phase !== "waiting" || !isRecurring(schedule)) return [];
+  const skipped = skippedOccurrences(schedule, scheduledForMs - 1, nowMs, "replaced");
+  return skipped.map((data) => event("OccurrencesSkipped", data, nowMs));
 }
 
 /** Applications declare their schedules at every boot: the same definition must change nothing. */
@@ -72,8 +102,12 @@ function decideResume(state: TaskState, context: DecisionContext): LifecycleEven
   const afterMs = Math.max(nowMs, state.lastScheduledForMs ?? nowMs);
   if (state.phase === "disabled") {
     const next = plannedAfter(anchoredSchedule(state), afterMs, context) ?? failedOccurrence(state);
-    const runAtMs = isRecurring(state.definition.schedule) ? next.scheduledForMs : nowMs;
-    return [event("TaskResumed", { runAtMs, next }, nowMs)];
+    const recurring = isRecurring(state.definition.schedule);
+    const missed = recurring
+      ? skippedOccurrences(anchoredSchedule(state), state.lastScheduledForMs ?? nowMs, nowMs, "disabled")
+      : [];
+    const resumed = event("TaskResumed", { runAtMs: recurring ? next.scheduledForMs : nowMs, next }, nowMs);
+    return [...missed.map((data) => event("OccurrencesSkipped", data, nowMs)), resumed];
   }
   if (!state.paused) return [];
   const { scheduledForMs, runAtMs } = state;

@@ -2,6 +2,7 @@
  * Lifecycle events and definitions as stored JSON, and back. Fields that have their usual value are left out:
  * with four events a task, every byte counts. The usual values are part of the format and never change.
  */
+import { AzothError, quote } from "../errors.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import type { LifecycleData, LifecycleEvent, LifecycleType, TaskScheduledData } from "./events.ts";
 import { defaultRetryPolicy, type RetryPolicy } from "./retry-policy.ts";
@@ -50,6 +51,13 @@ export function decodeDefinition(text: string): TaskDefinition {
 }
 
 function definitionFrom(stored: StoredDefinition): TaskDefinition {
+  // Only what everything that reads a task relies on: the rest speaks up where it is used.
+  if (typeof stored?.schedule?.kind !== "string") {
+    throw new AzothError(
+      "STORE_CORRUPT",
+      "A stored definition has no schedule. Restore a backup, and keep the damaged file.",
+    );
+  }
   return {
     schedule: stored.schedule,
     priority: stored.priority ?? usual.priority,
@@ -77,10 +85,22 @@ export function encodeLifecycleData(event: LifecycleEvent): string {
   return `${JSON.stringify(rest).slice(0, -1)},${definitionFields},"payload":${payload}}`;
 }
 
-/** Reads what {@link encodeLifecycleData} wrote. */
+/** Reads what {@link encodeLifecycleData} wrote. @throws AzothError STORE_CORRUPT if that is not what it is given */
 export function decodeLifecycleData<Type extends LifecycleType>(type: Type, text: string): LifecycleData[Type] {
-  const stored: unknown = JSON.parse(text);
+  const stored = parseStored(type, text);
   return (type === "TaskScheduled" ? scheduledFrom(stored as StoredScheduled) : stored) as LifecycleData[Type];
+}
+
+function parseStored(type: LifecycleType, text: string): object {
+  let cause: unknown;
+  try {
+    const stored: unknown = JSON.parse(text);
+    if (typeof stored === "object" && stored !== null) return stored;
+  } catch (error) {
+    cause = error;
+  }
+  const message = `The data of a ${type} event cannot be read: ${quote(text)}. Restore a backup, and keep the damaged file.`;
+  throw new AzothError("STORE_CORRUPT", message, { cause });
 }
 
 type StoredScheduled = Omit<TaskScheduledData, "definition" | "payload"> &

@@ -37,6 +37,8 @@ export interface TaskScheduledData {
   readonly revision: number;
   /** "new", "replaced" (another definition), or "revived" (it had been cancelled). */
   readonly because: "new" | "replaced" | "revived";
+  /** The anchor that the task keeps, because its schedule has not changed; absent if it is the instant of the event. */
+  readonly anchorMs?: number;
   readonly next: PlannedOccurrence;
 }
 
@@ -80,9 +82,10 @@ export interface TaskReleasedData {
 export interface OccurrencesSkippedData {
   /**
    * "missed": the run came late (no scheduler ran, or all slots were taken); "running": they fell due during a run;
-   * "retrying": a retry was pending; "paused": the task was paused.
+   * "retrying": a retry was pending; "paused" and "disabled": the task was; "replaced": another schedule took the place
+   * of one that was due.
    */
-  readonly because: "missed" | "running" | "retrying" | "paused";
+  readonly because: "missed" | "running" | "retrying" | "paused" | "disabled" | "replaced";
   readonly count: number;
   /** True if counting stopped at its limit, so that there were more. */
   readonly atLeast?: boolean;

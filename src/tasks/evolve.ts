@@ -73,7 +73,7 @@ function scheduled(state: TaskState | null, data: TaskScheduledData, atMs: numbe
     revision: data.revision,
     definition: data.definition,
     payload: data.payload,
-    anchorMs: atMs,
+    anchorMs: data.anchorMs ?? atMs,
     scheduledForMs: data.next.scheduledForMs,
     runAtMs: data.next.scheduledForMs,
     lastScheduledForMs: state?.lastScheduledForMs ?? null,

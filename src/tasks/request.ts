@@ -1,7 +1,8 @@
 /** A task as users ask for it, and how it becomes a definition with every default resolved. */
+import { encodeJson } from "../codec.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
-import { parseName, refuseUnknownKeys } from "../names.ts";
+import { parseName, readFields } from "../names.ts";
 import { parseSchedule } from "../schedule/parse-schedule.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import { defaultRetryPolicy, type RetryOptions, type RetryPolicy, resolveRetryPolicy } from "./retry-policy.ts";
@@ -57,30 +58,31 @@ export interface Admission {
 const requestKeys = ["taskId", "taskType", "schedule", "payload", "priority", "maxRetries", "retry", "timeout"];
 const longestTimeoutMs = 365 * 86_400_000;
 
-/** Checks the form of everything but the payload. @throws AzothError */
+export interface RequestLimits {
+  /** What fills the gaps of a request for this type; may refuse the type. */
+  readonly defaultsOf: (taskType: string) => TaskDefaults;
+  readonly maxPayloadBytes: number;
+}
+
+/** Checks a request's form, and encodes its payload. What the payload means is not looked at. @throws AzothError */
 export function resolveRequest(
   request: ScheduleTaskRequest,
-  defaultsOf: (taskType: string) => TaskDefaults,
-): Omit<AdmittedTask, "payload"> {
-  if (typeof request !== "object" || request === null) {
-    throw new AzothError(
-      "INVALID_TASK",
-      `A task must be an object like { taskType, schedule }, and is ${quote(request)}.`,
-    );
-  }
-  refuseUnknownKeys(request, requestKeys, "The task", "INVALID_TASK");
-  const taskType = parseName(request.taskType, "taskType", "INVALID_TASK");
-  const taskId = request.taskId === undefined ? undefined : parseName(request.taskId, "taskId", "INVALID_TASK_ID");
-  const schedule = parseSchedule(request.schedule);
+  { defaultsOf, maxPayloadBytes }: RequestLimits,
+): AdmittedTask {
+  const fields = readFields<ScheduleTaskRequest>(request, requestKeys, "The task", "INVALID_TASK");
+  const taskType = parseName(fields.taskType, "taskType", "INVALID_TASK");
+  const taskId = fields.taskId === undefined ? undefined : parseName(fields.taskId, "taskId", "INVALID_TASK_ID");
   const defaults = defaultsOf(taskType);
+  const { priority = 0, maxRetries = defaults.maxRetries, timeout } = fields;
   const definition: TaskDefinition = {
-    schedule,
-    priority: parseInteger(request.priority ?? 0, "priority", -1_000_000, 1_000_000),
-    maxRetries: parseInteger(request.maxRetries ?? defaults.maxRetries, "maxRetries", 0, 1_000_000_000),
-    retry: resolveRetryPolicy(request.retry, defaults.retry),
-    timeoutMs: request.timeout === undefined ? defaults.timeoutMs : parseTimeout(request.timeout, "timeout"),
+    schedule: parseSchedule(fields.schedule),
+    priority: parseInteger(priority, "priority", -1_000_000, 1_000_000),
+    maxRetries: parseInteger(maxRetries, "maxRetries", 0, 1_000_000_000),
+    retry: resolveRetryPolicy(fields.retry, defaults.retry),
+    timeoutMs: timeout === undefined ? defaults.timeoutMs : parseTimeout(timeout, "timeout"),
   };
-  return { taskId, taskType, definition };
+  const payload = encodeJson(fields.payload, { what: "payload", maxBytes: maxPayloadBytes });
+  return { taskId, taskType, definition, payload };
 }
 
 /** @throws AzothError INVALID_DURATION */

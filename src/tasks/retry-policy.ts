@@ -1,6 +1,7 @@
 /** When a failed task is tried again: exponential backoff as plain data and one pure function. */
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
+import { readFields } from "../names.ts";
 
 /** A backoff as the user writes it; every part has a default. */
 export interface RetryOptions {
@@ -28,31 +29,16 @@ export const defaultRetryPolicy: RetryPolicy = { baseMs: 60_000, factor: 2, capM
 /** @throws AzothError INVALID_TASK or INVALID_DURATION */
 export function resolveRetryPolicy(options: RetryOptions | undefined, defaults: RetryPolicy): RetryPolicy {
   if (options === undefined) return defaults;
-  if (typeof options !== "object" || options === null) {
-    throw new AzothError(
-      "INVALID_TASK",
-      `retry must be an object like { base: "1m", factor: 2 }, and is ${quote(options)}.`,
-    );
-  }
-  const known = ["base", "factor", "cap", "jitter"];
-  const unknown = Object.keys(options).find((key) => !known.includes(key));
-  if (unknown !== undefined) {
-    throw new AzothError(
-      "INVALID_TASK",
-      `retry has the unknown field ${quote(unknown)}. It takes ${known.join(", ")}.`,
-    );
-  }
-  const factor = options.factor ?? defaults.factor;
+  const fields = readFields<RetryOptions>(options, ["base", "factor", "cap", "jitter"], "retry", "INVALID_TASK");
+  const { base, factor = defaults.factor, cap, jitter = defaults.jitter } = fields;
   if (typeof factor !== "number" || !(factor >= 1 && factor <= 100)) {
     throw new AzothError("INVALID_TASK", `retry.factor must be a number from 1 to 100, and is ${quote(factor)}.`);
   }
-  const jitter = options.jitter ?? defaults.jitter;
   if (typeof jitter !== "number" || !(jitter >= 0 && jitter <= 1)) {
     throw new AzothError("INVALID_TASK", `retry.jitter must be a number from 0 to 1, and is ${quote(jitter)}.`);
   }
-  const baseMs = options.base === undefined ? defaults.baseMs : parseDuration(options.base, { what: "retry.base" });
-  const capMs =
-    options.cap === undefined ? Math.max(defaults.capMs, baseMs) : parseDuration(options.cap, { what: "retry.cap" });
+  const baseMs = base === undefined ? defaults.baseMs : parseDuration(base, { what: "retry.base" });
+  const capMs = cap === undefined ? Math.max(defaults.capMs, baseMs) : parseDuration(cap, { what: "retry.cap" });
   return { baseMs, factor, capMs, jitter };
 }
 
@@ -62,6 +48,7 @@ export function resolveRetryPolicy(options: RetryOptions | undefined, defaults: 
  * @param draw a random number in [0, 1), used only with jitter
  */
 export function backoffMs(policy: RetryPolicy, retryCount: number, draw: number): number {
-  const full = Math.min(policy.capMs, policy.baseMs * policy.factor ** (retryCount - 1));
+  // The power may be infinite, and nothing times infinity is no number.
+  const full = policy.baseMs === 0 ? 0 : Math.min(policy.capMs, policy.baseMs * policy.factor ** (retryCount - 1));
   return Math.round(full * (1 - policy.jitter * draw));
 }

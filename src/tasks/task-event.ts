@@ -1,7 +1,7 @@
 /** An event of the user's own: what a handler returns, or a transaction appends. */
 import { encodeJson } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
-import { parseName } from "../names.ts";
+import { parseName, readSafely } from "../names.ts";
 import { isLifecycleType } from "./events.ts";
 
 /** The event that a TaskHandler returns. It is appended in the commit that records the task's completion. */
@@ -34,7 +34,10 @@ export function encodeTaskEvent(event: unknown, maxBytes: number): { type: strin
       `An event must be an object like { eventType, payload }, and is ${quote(event)}.`,
     );
   }
-  const { eventType, payload } = event as { eventType?: unknown; payload?: unknown };
+  const { eventType, payload } = readSafely("An event", "INVALID_EVENT", () => {
+    const { eventType, payload } = event as { eventType?: unknown; payload?: unknown };
+    return { eventType, payload };
+  });
   const type = parseName(eventType, "eventType", "INVALID_EVENT");
   if (isReservedEventType(type)) {
     throw new AzothError(

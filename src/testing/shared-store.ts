@@ -11,21 +11,25 @@ import type { WorkInProgress } from "./work-in-progress.ts";
 
 /** Whose life a handle shares. */
 export interface Life {
-  /** Rejects when the process is killed; never resolves. */
-  readonly ended: Promise<never>;
   readonly hasEnded: boolean;
+  /** Settles as the promise does, or rejects when the process is killed. */
+  orEnd<T>(promise: Promise<T>): Promise<T>;
 }
 
-export const endlessLife: Life = { ended: new Promise<never>(() => {}), hasEnded: false };
+/** The life of the test itself. */
+export const endlessLife: Life = { hasEnded: false, orEnd: (promise) => promise };
 
 export class SharedStore {
   /** Write transactions that were committed. */
   commits = 0;
-  /** Changes whenever a transaction begins or ends. */
-  activity = 0;
+  /** Looks of the schedulers' loops at what is due, or at what is new in the log. */
+  rounds = 0;
+  /** Changes whenever a transaction ends. */
+  #ended = 0;
   readonly #work: WorkInProgress;
   readonly #announcing: boolean;
-  readonly #handles = new Set<AzothDb>();
+  /** The handles, each with the latest of its writes that was begun. */
+  readonly #handles = new Map<AzothDb, Promise<unknown>>();
   #lastWrite: Promise<unknown> = Promise.resolve();
   #failures: AzothError[] = [];
 
@@ -35,26 +39,44 @@ export class SharedStore {
     this.#announcing = announcing;
   }
 
+  /** Changes whenever something happens. */
+  get activity(): number {
+    return this.#ended + this.rounds;
+  }
+
   /** Lets the next commits fail: their transactions run, and are rolled back. */
   failNext(count: number, error: AzothError): void {
     this.#failures = Array.from({ length: count }, () => error);
   }
 
-  /** Takes in a handle; from now on it writes in turn. */
+  /** Takes in a handle; from now on it writes in turn, and the looks of its loops are counted. */
   add(db: AzothDb, life: Life): void {
-    this.#handles.add(db);
+    this.#handles.set(db, Promise.resolve());
     const { engine } = coreOf(db);
+    const { reads } = engine;
+    if (life !== endlessLife) {
+      reads.nextDueAt = this.#counted(reads.nextDueAt.bind(reads));
+      reads.readEvents = this.#counted(reads.readEvents.bind(reads));
+    }
     const write = engine.write.bind(engine);
     engine.write = async (work) => {
-      const result = await this.#inTurn(() => Promise.race([life.ended, this.#write(write, work, life)]));
+      const turn = this.#inTurn(() => {
+        const written = this.#write(write, work, life);
+        if (this.#handles.has(db)) this.#handles.set(db, written);
+        return written;
+      });
+      const result = await life.orEnd(turn);
       this.commits++;
       if (this.#announcing) this.#tellOthers(db);
       return result;
     };
   }
 
-  remove(db: AzothDb): void {
+  /** Resolves when the handle writes nothing more. */
+  async remove(db: AzothDb): Promise<void> {
+    const latest = this.#handles.get(db);
     this.#handles.delete(db);
+    await latest?.catch(() => {});
   }
 
   async #write<T>(
@@ -62,19 +84,27 @@ export class SharedStore {
     work: (transaction: EngineTransaction) => Promise<T>,
     life: Life,
   ): Promise<T> {
-    if (life.hasEnded) return await life.ended;
+    if (life.hasEnded) throw endedError();
     const piece = this.#work.begin();
     try {
       return await write(async (transaction) => {
-        const result = await work(transaction);
+        // A process that dies takes its transaction with it, whatever the code in there still waits for.
+        const result = await life.orEnd(work(mortal(transaction, life)));
         const failure = this.#failures.shift();
         if (failure !== undefined) throw failure;
         return result;
       });
     } finally {
       piece.end();
-      this.activity++;
+      this.#ended++;
     }
+  }
+
+  #counted<Query, Result>(look: (query: Query) => Result): (query: Query) => Result {
+    return (query) => {
+      this.rounds++;
+      return look(query);
+    };
   }
 
   #inTurn<T>(write: () => Promise<T>): Promise<T> {
@@ -84,8 +114,23 @@ export class SharedStore {
   }
 
   #tellOthers(db: AzothDb): void {
-    for (const other of this.#handles) {
+    for (const other of this.#handles.keys()) {
       if (other !== db) coreOf(other).notices.announce();
     }
   }
+}
+
+/** The same transaction, which refuses everything when the process has died: its code may go on. */
+function mortal(transaction: EngineTransaction, life: Life): EngineTransaction {
+  return new Proxy(transaction, {
+    get(target, key) {
+      if (life.hasEnded) throw endedError();
+      const member: unknown = Reflect.get(target, key, target);
+      return typeof member === "function" ? (member.bind(target) as unknown) : member;
+    },
+  });
+}
+
+export function endedError(): AzothError {
+  return new AzothError("STORE_CLOSED", "The test has crashed this scheduler.");
 }

@@ -6,7 +6,7 @@ import type { TestBed } from "./test-bed.ts";
 import type { TestProcess } from "./test-process.ts";
 
 /** A scheduler on the store and clock of a test, as if in a process of its own. */
-export class TestInstance<const Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]> {
+export class TestInstance<const out Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]> {
   readonly #bed: TestBed;
   #options: SchedulerOptions;
   #process: TestProcess;
@@ -32,9 +32,10 @@ export class TestInstance<const Handlers extends readonly AnyTaskHandler[] = rea
     return this.#process.scheduler as unknown as Scheduler<Handlers>;
   }
 
-  /** Stops it in good order. If handlers still run, time passes, as far as the grace period. */
+  /** Stops it in good order, from a suspension as well. If handlers still run, time passes, as far as the grace period. */
   async stop(): Promise<void> {
     if (this.#process.hasEnded) return;
+    this.#process.resume();
     await this.#bed.passTimeUntil(this.#process.scheduler.stop());
     await this.#process.close();
   }
@@ -45,6 +46,20 @@ export class TestInstance<const Handlers extends readonly AnyTaskHandler[] = rea
    */
   async crash(): Promise<void> {
     await this.#process.kill();
+    await this.#bed.settle();
+  }
+
+  /**
+   * Holds it as a stopped process or a blocked event loop is held: its loops do nothing until `resume`, no heartbeat
+   * comes. The code of its handlers goes on, but what they return has to wait.
+   */
+  suspend(): void {
+    this.#process.suspend();
+  }
+
+  /** Lets a suspended scheduler go on. */
+  async resume(): Promise<void> {
+    this.#process.resume();
     await this.#bed.settle();
   }
 

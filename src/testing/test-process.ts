@@ -5,12 +5,11 @@
  *   created -> start() -> running -> stop() or crash() -> ended
  */
 import type { Clock } from "../clock.ts";
-import { AzothError } from "../errors.ts";
 import type { SchedulerOptions } from "../scheduler/options.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { AzothDb, type AzothDbOptions, coreOf } from "../store/azoth-db.ts";
 import type { ManualClock } from "./manual-clock.ts";
-import type { Life, SharedStore } from "./shared-store.ts";
+import { endedError, type Life, type SharedStore } from "./shared-store.ts";
 
 export interface TestProcessOptions {
   /** The file of the store. */
@@ -37,7 +36,7 @@ export class TestProcess {
       await process.scheduler.start();
       return process;
     } catch (error) {
-      store.remove(db);
+      await store.remove(db);
       await db.close();
       throw error;
     }
@@ -58,14 +57,22 @@ export class TestProcess {
     return this.#life.hasEnded;
   }
 
+  suspend(): void {
+    this.#life.suspend();
+  }
+
+  resume(): void {
+    this.#life.resume();
+  }
+
   /** Ends it as `kill -9` does: at once, with nothing recorded, nothing released and its open transaction rolled back. */
   async kill(): Promise<void> {
     if (this.#life.hasEnded) return;
     const { clock, store } = this.#options;
     this.#life.end();
     clock.abandon(this.#life);
-    store.remove(this.db);
-    // Straight to the engine: the handle's own close would wait for what is being written.
+    await store.remove(this.db);
+    // Straight to the engine: the handle's own close would wait for what is queued.
     await coreOf(this.db).engine.close();
   }
 
@@ -79,26 +86,53 @@ export class TestProcess {
 
 class Mortality implements Life {
   hasEnded = false;
-  readonly ended: Promise<never>;
+  readonly #ended: Promise<never>;
   #end: () => void = () => {};
+  #suspension: Promise<void> | undefined;
+  #resume: () => void = () => {};
 
   constructor() {
-    this.ended = new Promise<never>((_, reject) => {
-      this.#end = () => reject(new AzothError("STORE_CLOSED", "The test has crashed this scheduler."));
+    this.#ended = new Promise<never>((_, reject) => {
+      this.#end = () => reject(endedError());
     });
-    this.ended.catch(() => {});
+    this.#ended.catch(() => {});
+  }
+
+  orEnd<T>(promise: Promise<T>): Promise<T> {
+    return Promise.race([this.#ended, promise]);
   }
 
   end(): void {
     this.hasEnded = true;
     this.#end();
   }
+
+  suspend(): void {
+    this.#suspension ??= new Promise((resolve) => {
+      this.#resume = resolve;
+    });
+  }
+
+  resume(): void {
+    this.#suspension = undefined;
+    this.#resume();
+  }
+
+  /** Resolves once it is neither suspended nor dead; for the dead, never. */
+  async awake(): Promise<void> {
+    while (this.#suspension !== undefined) await this.#suspension;
+    if (this.hasEnded) await new Promise(() => {});
+  }
 }
 
-/** The clock as a process sees it: for the dead, no sleep ever ends. */
-function mortalClock(clock: ManualClock, life: Life): Clock {
+/** The clock as a process sees it: for the suspended and the dead, no sleep ends. */
+function mortalClock(clock: ManualClock, life: Mortality): Clock {
   return {
     now: () => clock.now(),
-    sleep: (ms, signal) => (life.hasEnded ? new Promise(() => {}) : clock.sleepFor(life, ms, signal)),
+    async sleep(ms, signal) {
+      await life.awake();
+      await clock.sleepFor(life, ms, signal);
+      await life.awake();
+    },
   };
 }

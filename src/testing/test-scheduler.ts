@@ -37,7 +37,7 @@ export async function createTestScheduler<const Handlers extends readonly AnyTas
 }
 
 /** Made by {@link createTestScheduler}. */
-export class TestScheduler<const Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>
+export class TestScheduler<const out Handlers extends readonly AnyTaskHandler[] = readonly AnyTaskHandler[]>
   implements AsyncDisposable
 {
   readonly #bed: TestBed;
@@ -66,6 +66,11 @@ export class TestScheduler<const Handlers extends readonly AnyTaskHandler[] = re
   /** Write transactions that all schedulers, and the test, have committed. */
   get commits(): number {
     return this.#bed.store.commits;
+  }
+
+  /** Rounds that the schedulers' loops have made: a loop that runs hot shows here, even if it writes nothing. */
+  get rounds(): number {
+    return this.#bed.store.rounds;
   }
 
   /**
@@ -111,6 +116,19 @@ export class TestScheduler<const Handlers extends readonly AnyTaskHandler[] = re
    */
   async crash(): Promise<void> {
     await this.#main.crash();
+  }
+
+  /**
+   * Holds the scheduler as a stopped process or a blocked event loop is held: its loops do nothing until `resume`.
+   * Silent for longer than `claimDuration`, it loses its tasks to another one.
+   */
+  suspend(): void {
+    this.#main.suspend();
+  }
+
+  /** Lets a suspended scheduler go on. */
+  async resume(): Promise<void> {
+    await this.#main.resume();
   }
 
   /** Starts the scheduler again on the same store, as a new instance; if it still runs, stops it first. */

@@ -374,14 +374,14 @@ export function tasksContract(subject: ContractSubject): void {
       const engine = await connect(subject, store);
       const other = await connect(subject, store);
       await saveNew(engine, [taskState(1), taskState(2), runningTask(3, 4)]);
-      await engine.write((transaction) => transaction.beginRebuild());
+      const rebuild = await engine.write((transaction) => transaction.beginRebuild());
       const right = [taskState(1), { ...taskState(2), retryCount: 2 }, runningTask(3, 5)];
-      await engine.write((transaction) => transaction.saveRebuilt([taskState(1), taskState(2)]));
+      await engine.write((transaction) => transaction.saveRebuilt(rebuild, [taskState(1), taskState(2)]));
       expect(await engine.reads.findTask("task-2")).toEqual(taskState(2));
       await engine.write(async (transaction) => {
         // What changed meanwhile is saved again.
-        await transaction.saveRebuilt(right.slice(1));
-        await transaction.swapRebuilt();
+        await transaction.saveRebuilt(rebuild, right.slice(1));
+        await transaction.swapRebuilt(rebuild);
         expect(await transaction.lockTasksBySeq([3])).toEqual([runningTask(3, 5)]);
       });
       for (const reader of [engine, other, await connect(subject, store)]) {
@@ -397,20 +397,42 @@ export function tasksContract(subject: ContractSubject): void {
     test("change nothing until the swap, and a rolled-back swap changes nothing", async () => {
       const engine = await connect(subject);
       await saveNew(engine, [taskState(1)]);
-      await engine.write((transaction) => transaction.beginRebuild());
-      await engine.write((transaction) => transaction.saveRebuilt([{ ...taskState(1), retryCount: 1 }]));
+      const rebuild = await engine.write((transaction) => transaction.beginRebuild());
+      await engine.write((transaction) => transaction.saveRebuilt(rebuild, [{ ...taskState(1), retryCount: 1 }]));
       const refused = engine.write(async (transaction) => {
-        await transaction.swapRebuilt();
+        await transaction.swapRebuilt(rebuild);
         throw new Error("no");
       });
       await expect(refused).rejects.toThrow("no");
       expect(await engine.reads.findTask("task-1")).toEqual(taskState(1));
       // Interrupted here; the next one begins with an empty copy.
       await engine.write(async (transaction) => {
-        await transaction.beginRebuild();
-        await transaction.swapRebuilt();
+        await transaction.swapRebuilt(await transaction.beginRebuild());
       });
       expect(await engine.reads.findTasks({ afterSeq: 0, limit: 10 })).toEqual([]);
+    });
+
+    test("refuse a rebuild that another one has overtaken", async () => {
+      const store = await storeOf(subject);
+      const engine = await connect(subject, store);
+      const other = await connect(subject, store);
+      await saveNew(engine, [taskState(1), taskState(2)]);
+      const first = await engine.write((transaction) => transaction.beginRebuild());
+      await engine.write((transaction) => transaction.saveRebuilt(first, [taskState(1)]));
+      const second = await other.write((transaction) => transaction.beginRebuild());
+      expect(second).not.toBe(first);
+      for (const overtaken of [
+        () => engine.write((transaction) => transaction.saveRebuilt(first, [taskState(2)])),
+        () => engine.write((transaction) => transaction.swapRebuilt(first)),
+      ]) {
+        await expect(overtaken()).rejects.toMatchObject({ name: "AzothError", code: "STORE_BUSY" });
+      }
+      expect(await engine.reads.findTasks({ afterSeq: 0, limit: 10 })).toEqual([taskState(1), taskState(2)]);
+      await other.write(async (transaction) => {
+        await transaction.saveRebuilt(second, [taskState(2)]);
+        await transaction.swapRebuilt(second);
+      });
+      expect(await engine.reads.findTasks({ afterSeq: 0, limit: 10 })).toEqual([taskState(2)]);
     });
   });
 }

@@ -84,7 +84,6 @@ describe("refused are", () => {
     "SELECT",
     "SELECT * FROM nowhere",
     "SELECT \0",
-    "INSERT INTO notes (body) VALUES (?)",
   ])("%s", async (sql) => {
     const db = await store();
     const before = await db.lastPosition();
@@ -92,15 +91,13 @@ describe("refused are", () => {
       await tx.execute("INSERT INTO notes (id) VALUES (1)");
       for (const call of [tx.execute.bind(tx), tx.query.bind(tx)]) {
         const error: unknown = await call(sql).catch((thrown: unknown) => thrown);
-        // A parameter that is missing is NULL to SQLite, which is no error.
-        if (sql.includes("(?)")) continue;
         expect(error).toMatchObject(refusal);
         expect((error as Error).message.length).toBeLessThan(600);
       }
       await tx.execute("INSERT INTO notes (id) VALUES (2)");
     });
     expect(await valueOf(db, "SELECT count(*) FROM notes WHERE id < 3")).toBe(2);
-    if (!sql.includes("(?)")) await expect(db.query(sql)).rejects.toMatchObject(refusal);
+    await expect(db.query(sql)).rejects.toMatchObject(refusal);
     expect(await db.lastPosition()).toBe(before);
     expect(await db.verify()).toMatchObject({ ok: true, tasks: 1 });
   });
@@ -205,7 +202,7 @@ describe("parameters", () => {
 
   test("keep what SQLite can hold", async () => {
     const db = await store();
-    const values = [null, 0.1, -0, 2 ** 53 - 1, 2n ** 62n, "\u0000 é 🦊", "", new Uint8Array([0, 1, 255])];
+    const values = [null, 0.1, -0, 2 ** 53 - 1, 2n ** 62n, "é 🦊", "", new Uint8Array([0, 1, 255])];
     const rows = await db.query(
       "SELECT ? AS a, ? AS b, ? AS c, ? AS d, CAST(? AS TEXT) AS e, ? AS f, ? AS g, ? AS h",
       values,
@@ -217,7 +214,7 @@ describe("parameters", () => {
         c: expect.any(Number) as number,
         d: 2 ** 53 - 1,
         e: `${2n ** 62n}`,
-        f: "\u0000 é 🦊",
+        f: "é 🦊",
         g: "",
         h: values[7],
       },

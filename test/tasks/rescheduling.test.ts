@@ -42,9 +42,32 @@ describe("another definition", () => {
     expect(story.task).toMatchObject({ revision: 2, retryCount: 0 });
   });
 
-  test("begins anew: the retries of the old one are forgotten", () => {
+  test("forgets the retries of the old one, and tries the same occurrence at once", () => {
     const story = Story.of(everyTenMinutes).at("00:10").start().fail().schedule(everyTenMinutes, { payload: "1" });
-    expect(story.task).toMatchObject({ retryCount: 0, runAtMs: at("00:20"), scheduledForMs: at("00:20") });
+    expect(story.task).toMatchObject({ retryCount: 0, runAtMs: at("00:10"), scheduledForMs: at("00:10") });
+  });
+
+  test("with the same schedule keeps the phase of an interval, however often it comes", () => {
+    const story = Story.of(interval("1h"));
+    for (const time of ["00:25", "00:50"]) story.at(time).schedule(interval("1h"), { payload: JSON.stringify(time) });
+    expect(story.task).toMatchObject({ revision: 3, anchorMs: at("00:00"), runAtMs: at("01:00") });
+  });
+
+  test("with the same schedule keeps an occurrence that is due and has not run", () => {
+    const story = Story.of(everyTenMinutes).at("00:10:01").schedule(everyTenMinutes, { payload: "1" });
+    expect(story.task).toMatchObject({ revision: 2, scheduledForMs: at("00:10") });
+    expect(story.then).toEqual(["TaskScheduled"]);
+  });
+
+  test("with the same schedule, during a run, goes on with the next occurrence of the same grid", () => {
+    const story = Story.of(interval("10m")).at("00:10").start().at("00:13").schedule(interval("10m"), { payload: "1" });
+    expect(story.task).toMatchObject({ phase: "running", anchorMs: at("00:00"), scheduledForMs: at("00:20") });
+  });
+
+  test("with another schedule says which due occurrences of the old one it drops", () => {
+    const story = Story.of(everyTenMinutes).at("00:25").schedule(interval("1h"));
+    expect(story.data("OccurrencesSkipped")).toMatchObject({ because: "replaced", count: 2, firstMs: at("00:10") });
+    expect(story.task).toMatchObject({ anchorMs: at("00:25"), runAtMs: at("01:25") });
   });
 
   test("leaves a paused task paused", () => {

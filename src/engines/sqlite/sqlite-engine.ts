@@ -9,10 +9,11 @@ import os from "node:os";
 import path from "node:path";
 import { systemClock } from "../../clock.ts";
 import { AzothError, quote } from "../../errors.ts";
+import { boundedText } from "../../limits.ts";
 import type { Engine, EngineTransaction } from "../../store/engine.ts";
 import { Connection, loadDriver, type SqliteDriver } from "./driver.ts";
 import { Names } from "./names.ts";
-import { isBusy, isDriverError, storeError } from "./sqlite-errors.ts";
+import { isBusy, isDriverError, sqliteCode, storeError } from "./sqlite-errors.ts";
 import { SqliteReads } from "./sqlite-reads.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import type { RunningTasks } from "./task-rows.ts";
@@ -28,6 +29,9 @@ export interface SqliteOptions {
 
 /** Pages of write-ahead log before it is folded back into the file: fewer, larger checkpoints. */
 const checkpointPages = 4_000;
+
+/** https://www.sqlite.org/rescode.html#constraint */
+const sqliteConstraint = 19;
 
 /** The location that stands for a store in no lasting place. */
 const inMemory = ":memory:";
@@ -99,7 +103,7 @@ class SqliteEngine implements Engine {
       if (changes !== this.#seenChanges) this.#running.clear();
       this.#seenChanges = changes;
       const result = await work(new SqliteTransaction(this.#writer, this.#names, this.#running));
-      this.#writer.commit();
+      this.#commit();
       return result;
     } catch (error) {
       this.#rollBack();
@@ -167,6 +171,17 @@ class SqliteEngine implements Engine {
         if (!isBusy(error) || waitedMs >= this.#options.busyTimeoutMs) throw storeError(error, this.location);
       }
       await systemClock.sleep(waitMs);
+    }
+  }
+
+  /** @throws AzothError INVALID_SQL if the user's own deferred foreign keys are broken, which SQLite looks at only now */
+  #commit(): void {
+    try {
+      this.#writer.commit();
+    } catch (cause) {
+      if (sqliteCode(cause) !== sqliteConstraint) throw cause;
+      const words = cause instanceof Error ? boundedText(cause.message, 300) : "";
+      throw new AzothError("INVALID_SQL", `SQLite refused to commit: ${words}.`, { cause });
     }
   }
 

@@ -9,10 +9,11 @@ import type {
   SqlRow,
   SqlValue,
   StateCount,
-  StoredEvent,
   TaskQuery,
+  TasksWithEvents,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
+import { findContradiction } from "./contradictions.ts";
 import { listCheckpoints, listDeadLetters, listInstances } from "./coordination.ts";
 import type { Connection } from "./driver.ts";
 import { lastPosition, readEvents, readTaskEvents } from "./event-rows.ts";
@@ -38,15 +39,10 @@ export class SqliteReads implements EngineReads {
     return this.#read(() => readEvents(this.#connection, this.#names, query));
   }
 
-  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<{ rows: TaskState[]; events: StoredEvent[] }> {
-    return this.#read(() => {
-      this.#connection.exec("BEGIN");
-      try {
-        const events = readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
-        return { rows: this.#tasks.between(fromSeq, toSeq), events };
-      } finally {
-        this.#connection.exec("COMMIT");
-      }
+  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<TasksWithEvents> {
+    return this.#readSnapshot(() => {
+      const events = readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
+      return { events, ...this.#tasks.between(fromSeq, toSeq) };
     });
   }
 
@@ -100,16 +96,20 @@ export class SqliteReads implements EngineReads {
   }
 
   checkIntegrity(): Promise<string | null> {
-    return this.#read(() => {
+    return this.#readSnapshot(() => {
       const found = this.#connection.get<{ quick_check: string }>("PRAGMA quick_check(1)")?.quick_check ?? "ok";
-      if (found !== "ok") return found;
-      const sql = "SELECT count(*) AS count, min(position) AS low, max(position) AS high FROM azoth_events";
-      const log = this.#connection.get<{ count: number; low: number | null; high: number | null }>(sql);
-      if (log === undefined || log.low === null || log.high === null) return null;
-      const expected = log.high - log.low + 1;
-      return log.count === expected
-        ? null
-        : `the log has ${expected - log.count} gaps between ${log.low} and ${log.high}`;
+      return found === "ok" ? findContradiction(this.#connection) : found;
+    });
+  }
+
+  #readSnapshot<T>(work: () => T): Promise<T> {
+    return this.#read(() => {
+      this.#connection.exec("BEGIN");
+      try {
+        return work();
+      } finally {
+        this.#connection.exec("COMMIT");
+      }
     });
   }
 

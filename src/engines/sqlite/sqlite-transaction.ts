@@ -1,4 +1,5 @@
 /** One write transaction on the writer connection. SQLite has one writer, so to "lock" is to read. */
+import { AzothError } from "../../errors.ts";
 import type {
   Checkpoint,
   DeadLetterRow,
@@ -106,12 +107,16 @@ export class SqliteTransaction implements EngineTransaction {
     return readEvents(this.#connection, this.#names, query);
   }
 
-  async beginRebuild(): Promise<void> {
+  async beginRebuild(): Promise<number> {
     this.#connection.exec("DROP TABLE IF EXISTS azoth_tasks_rebuilt");
     this.#connection.exec(taskTable("azoth_tasks_rebuilt"));
+    const sql = `INSERT INTO azoth_sequences VALUES ('rebuild', 1)
+      ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last`;
+    return Number(this.#connection.get<{ last: number }>(sql)?.last);
   }
 
-  async saveRebuilt(states: readonly TaskState[]): Promise<void> {
+  async saveRebuilt(rebuild: number, states: readonly TaskState[]): Promise<void> {
+    this.#refuseOutrun(rebuild);
     this.#tasks.saveRebuilt(states);
   }
 
@@ -123,10 +128,25 @@ export class SqliteTransaction implements EngineTransaction {
     return readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
   }
 
-  async swapRebuilt(): Promise<void> {
+  async swapRebuilt(rebuild: number): Promise<void> {
+    this.#refuseOutrun(rebuild);
     this.#running.clear();
-    this.#connection.exec("DROP TABLE azoth_tasks; ALTER TABLE azoth_tasks_rebuilt RENAME TO azoth_tasks;");
+    this.#connection.exec("DROP TABLE azoth_tasks");
+    // Without it, a view of the user's over the table forbids the renaming, because the table is not there.
+    this.#connection.exec("PRAGMA legacy_alter_table = ON");
+    try {
+      this.#connection.exec("ALTER TABLE azoth_tasks_rebuilt RENAME TO azoth_tasks");
+    } finally {
+      this.#connection.exec("PRAGMA legacy_alter_table = OFF");
+    }
     this.#connection.exec(taskIndexes);
+  }
+
+  /** Two rebuilds would fill one copy, and the first to end would swap in what the other has just begun. */
+  #refuseOutrun(rebuild: number): void {
+    const sql = "SELECT last FROM azoth_sequences WHERE name = 'rebuild'";
+    if (this.#connection.get<{ last: number }>(sql)?.last === rebuild) return;
+    throw new AzothError("STORE_BUSY", "Another rebuild of this store has begun. Let it end, and then begin again.");
   }
 
   async execute(sql: string, parameters: readonly SqlValue[]): Promise<number> {

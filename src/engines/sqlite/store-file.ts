@@ -9,7 +9,7 @@ import path from "node:path";
 import { AzothError, quote } from "../../errors.ts";
 import { Connection, type SqliteDriver } from "./driver.ts";
 import { applicationId, migrate, schemaVersion } from "./schema.ts";
-import { storeError } from "./sqlite-errors.ts";
+import { sqliteCode, storeError } from "./sqlite-errors.ts";
 
 /** The file in a store's directory. */
 const fileName = "azoth.db";
@@ -18,15 +18,28 @@ const fileName = "azoth.db";
 export function prepareStoreFile(location: string, driver: SqliteDriver): string {
   try {
     const stat = fs.statSync(location, { throwIfNoEntry: false });
-    if (stat === undefined) fs.mkdirSync(location, { recursive: true, mode: 0o700 });
+    if (stat === undefined) makeDirectory(path.resolve(location));
     const file = stat?.isFile() === true ? path.resolve(location) : path.resolve(location, fileName);
     if (!fs.existsSync(file)) createStoreFile(file, driver);
+    refuseOtherThanFile(file);
     refuseTruncated(file);
     fs.accessSync(file, fs.constants.R_OK | fs.constants.W_OK);
     fs.accessSync(path.dirname(file), fs.constants.W_OK);
     return file;
   } catch (error) {
     throw openError(error, location);
+  }
+}
+
+/** As `mkdir -p`; Node's own never returns where a file system answers ENOENT for ever, as /proc does. */
+function makeDirectory(directory: string): void {
+  const parent = path.dirname(directory);
+  if (!fs.existsSync(parent)) makeDirectory(parent);
+  try {
+    fs.mkdirSync(directory, { mode: 0o700 });
+  } catch (error) {
+    // Another process may have made it meanwhile.
+    if (fs.statSync(directory, { throwIfNoEntry: false })?.isDirectory() !== true) throw error;
   }
 }
 
@@ -72,34 +85,53 @@ function syncDirectory(directory: string): void {
   }
 }
 
+/** Opening a pipe would wait for ever. */
+function refuseOtherThanFile(file: string): void {
+  if (fs.statSync(file).isFile()) return;
+  throw new AzothError(
+    "STORE_NOT_WRITABLE",
+    `${quote(file)} is no regular file. Point to another directory, or move it away.`,
+  );
+}
+
 /** Offsets of the page size and page count in SQLite's header: https://www.sqlite.org/fileformat.html#the_database_header */
 const pageSizeAt = 16;
 const pageCountAt = 28;
+const headerBytes = 100;
 
 /** SQLite notices a truncated file only when it comes to a missing page; that is too late to refuse it. */
 function refuseTruncated(file: string): void {
-  const log = fs.statSync(`${file}-wal`, { throwIfNoEntry: false });
   // With a write-ahead log the missing pages may stand there: the file is whole after its recovery.
-  if (log !== undefined && log.size > 0) return;
+  if (hasLog(file)) return;
+  const header = readHeader(file);
+  if (!header.toString("latin1").startsWith("SQLite format 3".slice(0, header.length))) {
+    throw new AzothError(
+      "STORE_NOT_AZOTH",
+      `${quote(file)} is not a database. Point to another directory, or move the file away.`,
+    );
+  }
+  const isWhole = header.length === headerBytes;
+  const pageSize = isWhole ? header.readUInt16BE(pageSizeAt) : 0;
+  const expected = isWhole ? header.readUInt32BE(pageCountAt) * (pageSize === 1 ? 65_536 : pageSize) : headerBytes;
+  // Looked at last: another process may have begun to write since.
   const { size } = fs.statSync(file);
-  const header = Buffer.alloc(100);
+  if (size >= expected || hasLog(file)) return;
+  throw new AzothError(
+    "STORE_CORRUPT",
+    `${quote(file)} is truncated: it has ${size} bytes${isWhole ? ` of ${expected}` : ""}. Restore a backup, and keep the damaged file.`,
+  );
+}
+
+function hasLog(file: string): boolean {
+  return (fs.statSync(`${file}-wal`, { throwIfNoEntry: false })?.size ?? 0) > 0;
+}
+
+/** The first bytes of a file; fewer if it has fewer. */
+function readHeader(file: string): Buffer {
+  const header = Buffer.alloc(headerBytes);
   const descriptor = fs.openSync(file, "r");
   try {
-    const read = fs.readSync(descriptor, header, 0, header.length, 0);
-    if (read > 0 && !header.toString("latin1", 0, 16).startsWith("SQLite format 3".slice(0, Math.min(read, 15)))) {
-      throw new AzothError(
-        "STORE_NOT_AZOTH",
-        `${quote(file)} is not a database. Point to another directory, or move the file away.`,
-      );
-    }
-    const stored = header.readUInt16BE(pageSizeAt);
-    const expected = header.readUInt32BE(pageCountAt) * (stored === 1 ? 65_536 : stored);
-    if (read < header.length || size < expected) {
-      throw new AzothError(
-        "STORE_CORRUPT",
-        `${quote(file)} is truncated: it has ${size} bytes${read < header.length ? "" : ` of ${expected}`}. Restore a backup, and keep the damaged file.`,
-      );
-    }
+    return header.subarray(0, fs.readSync(descriptor, header, 0, header.length, 0));
   } finally {
     fs.closeSync(descriptor);
   }
@@ -134,6 +166,9 @@ export function checkAndMigrate(connection: Connection, file: string): void {
   }
 }
 
+/** A statement that cannot be: here, because a table or column is missing. */
+const sqliteError = 1;
+
 const fileCodes = new Set([
   "EACCES",
   "EPERM",
@@ -158,6 +193,10 @@ export function openError(error: unknown, location: string): unknown {
   if (isFileError(error) && fileCodes.has(error.code ?? "")) {
     const message = `The store at ${quote(location)} cannot be opened for writing (${error.code}). Check that it is a directory that this user may write.`;
     return new AzothError("STORE_NOT_WRITABLE", message, { cause: error });
+  }
+  if (sqliteCode(error) === sqliteError) {
+    const message = `${quote(location)} has not the tables of a store. Restore a backup, and keep the damaged file.`;
+    return new AzothError("STORE_CORRUPT", message, { cause: error });
   }
   return storeError(error, location);
 }

@@ -1,5 +1,6 @@
 /** The task projection in SQL: rows to states and back. */
 import {
+  type Contradiction,
   decodeDefinition,
   dueAtMs,
   encodeDefinition,
@@ -9,8 +10,10 @@ import {
   type TaskChange,
   type TaskQuery,
 } from "../../store/engine.ts";
-import type { Phase, Run, TaskState, TaskStateName } from "../../tasks/task-state.ts";
+import type { Phase, Run, TaskDefinition, TaskState, TaskStateName } from "../../tasks/task-state.ts";
+import { AzothError, quote } from "../../errors.ts";
 import { ChunkedInsert } from "./chunked-insert.ts";
+import { contradictionIn } from "./contradictions.ts";
 import type { Connection } from "./driver.ts";
 import type { Names } from "./names.ts";
 
@@ -102,8 +105,21 @@ export class TaskRows {
     return this.#running.get(seq) ?? this.#one(`${selectTasks} WHERE seq = ?`, seq);
   }
 
-  between(fromSeq: number, toSeq: number): TaskState[] {
-    return this.#many(`${selectTasks} WHERE seq BETWEEN ? AND ? ORDER BY seq`, fromSeq, toSeq);
+  /** The tasks of a range, and what their rows hold beside the states and hold wrongly. */
+  between(fromSeq: number, toSeq: number): { rows: TaskState[]; contradictions: Contradiction[] } {
+    const sql = `${selectTasks} WHERE seq BETWEEN ? AND ? ORDER BY seq`;
+    const rows: TaskState[] = [];
+    const contradictions: Contradiction[] = [];
+    for (const row of this.#connection.all<{ columns: string }>(sql, fromSeq, toSeq).map(rowOf)) {
+      const state = this.#state(row);
+      rows.push(state);
+      const found = contradictionIn(["priority", ...progressColumns], row, [
+        state.definition.priority,
+        ...progress(state),
+      ]);
+      if (found !== undefined) contradictions.push({ seq: state.seq, taskId: state.taskId, ...found });
+    }
+    return { rows, contradictions };
   }
 
   /** Waiting tasks of these types that are due, by due time, then priority, then age. */
@@ -219,7 +235,7 @@ export class TaskRows {
       phase: phaseOf(row.phase as number),
       paused: row.paused === 1,
       revision: row.revision as number,
-      definition: decodeDefinition(row.definition as string),
+      definition: definitionOf(row),
       payload: row.payload as string,
       anchorMs: row.anchor_ms as number,
       scheduledForMs: row.scheduled_for_ms as number | null,
@@ -232,6 +248,15 @@ export class TaskRows {
       createdAtMs: row.created_at_ms as number,
       updatedAtMs: row.updated_at_ms as number,
     };
+  }
+}
+
+function definitionOf(row: TaskRow): TaskDefinition {
+  try {
+    return decodeDefinition(row.definition as string);
+  } catch (cause) {
+    const message = `The definition of task ${quote(row.id)} is damaged. Restore a backup, or rebuild the tasks from the log.`;
+    throw new AzothError("STORE_CORRUPT", message, { cause, details: { taskId: row.id, field: "definition" } });
   }
 }
 

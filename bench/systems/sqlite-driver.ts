@@ -1,0 +1,42 @@
+/** The driver that the package uses on this Node, loaded by the same rule. */
+
+/** The members that both drivers have and the benchmark uses. */
+export interface SqliteStatement {
+  run(...parameters: (string | number | null)[]): unknown;
+  get(...parameters: (string | number | null)[]): unknown;
+  all(...parameters: (string | number | null)[]): unknown[];
+}
+
+export interface SqliteDatabase {
+  exec(sql: string): void;
+  prepare(sql: string): SqliteStatement;
+  close(): void;
+}
+
+export interface SqliteDriver {
+  readonly name: string;
+  readonly DatabaseSync: new (path: string, options?: { readOnly?: boolean }) => SqliteDatabase;
+}
+
+export async function loadSqliteDriver(): Promise<SqliteDriver> {
+  const builtin = loadBuiltin();
+  if (builtin !== undefined) return { name: "node:sqlite", DatabaseSync: builtin.DatabaseSync };
+  const { DatabaseSync } = await import("@photostructure/sqlite");
+  return { name: "@photostructure/sqlite", DatabaseSync };
+}
+
+function loadBuiltin(): typeof import("node:sqlite") | undefined {
+  try {
+    return process.getBuiltinModule("node:sqlite");
+  } catch {
+    return undefined;
+  }
+}
+
+export async function sqliteVersion(): Promise<string> {
+  const { name, DatabaseSync } = await loadSqliteDriver();
+  const database = new DatabaseSync(":memory:");
+  const row = database.prepare("SELECT sqlite_version() AS version").get() as { version: string };
+  database.close();
+  return `${row.version} (${name})`;
+}

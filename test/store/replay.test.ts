@@ -1,0 +1,408 @@
+/** replay(log) == state: verify() proves it and finds every contradiction, rebuild() restores it while writers go on. */
+import { copyFileSync, mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { immediate } from "../../src/schedule/immediate.ts";
+import { Scheduler } from "../../src/scheduler/scheduler.ts";
+import { type AzothDb, coreOf } from "../../src/store/azoth-db.ts";
+import type { ReplayOptions, ReplayProgress } from "../../src/store/replay.ts";
+import { faultyDriver, resultCode } from "./faulty-driver.ts";
+import { makeLivelyStore } from "./lively-store.ts";
+import { eventsOf, openStore, scratchDirectory, valueOf } from "./scratch-stores.ts";
+import { tamper } from "./tampering.ts";
+
+let home: string;
+let template: string;
+beforeAll(async () => {
+  home = mkdtempSync(join(tmpdir(), "azoth-template-"));
+  template = join(home, "template.db");
+  await makeLivelyStore(join(home, "made"), template);
+});
+afterAll(() => rmSync(home, { recursive: true, force: true }));
+
+/** A copy of the lively store, after somebody ran a statement on its file. */
+async function tampered(sql?: string): Promise<AzothDb> {
+  const directory = scratchDirectory();
+  const file = join(directory, "azoth.db");
+  copyFileSync(template, file);
+  if (sql !== undefined) await tamper(file, sql);
+  return await openStore(directory, { durability: "normal" });
+}
+
+const paused = "(SELECT seq FROM azoth_tasks WHERE id = 'paused')";
+const tableOf = (db: AzothDb) => db.query("SELECT * FROM azoth_tasks ORDER BY seq");
+const changed = (column: string, value: string, taskId: string) =>
+  `UPDATE azoth_tasks SET ${column} = ${value} WHERE id = '${taskId}'`;
+
+describe("verify", () => {
+  test("is content with what the library wrote", async () => {
+    const db = await tampered();
+    const { ok, tasks, events, difference } = await db.verify();
+    expect(difference).toBeNull();
+    expect(ok).toBe(true);
+    expect(tasks).toBe(9);
+    expect(events).toBe(await valueOf(db, "SELECT count(*) FROM azoth_events WHERE task IS NOT NULL"));
+  });
+
+  test("is content with an empty store", async () => {
+    expect(await (await openStore()).verify()).toEqual({ ok: true, tasks: 0, events: 0, difference: null });
+  });
+
+  test.each([
+    ["taskId", changed("id", "'renamed'", "paused")],
+    ["taskType", changed("type", "(SELECT type FROM azoth_tasks WHERE id = 'fail immediate')", "paused")],
+    ["taskType", changed("type", "999", "paused")],
+    ["phase", changed("phase", "2", "succeed interval")],
+    ["phase", changed("phase", "3", "succeed immediate")],
+    ["phase", changed("phase", "99", "fail immediate")],
+    ["paused", changed("paused", "0", "paused")],
+    ["paused", changed("paused", "1", "succeed interval")],
+    ["paused", changed("paused", "2", "paused")],
+    ["revision", changed("revision", "7", "paused")],
+    ["priority", changed("priority", "6", "succeed interval")],
+    ["definition", changed("definition", "replace(definition, '3600000', '3600001')", "succeed interval")],
+    ["definition", changed("definition", "'{}'", "paused")],
+    ["definition", changed("definition", "'not JSON'", "paused")],
+    ["payload", changed("payload", "'5'", "succeed immediate")],
+    ["payload", changed("payload", "'not JSON'", "paused")],
+    ["anchorMs", changed("anchor_ms", "anchor_ms + 1", "paused")],
+    ["scheduledForMs", changed("scheduled_for_ms", "scheduled_for_ms + 1", "succeed interval")],
+    ["scheduledForMs", changed("scheduled_for_ms", "NULL", "paused")],
+    ["runAtMs", changed("run_at_ms", "NULL", "throw immediate")],
+    ["dueAtMs", changed("due_at_ms", "NULL", "succeed interval")],
+    ["dueAtMs", changed("due_at_ms", "due_at_ms - 1", "succeed interval")],
+    ["dueAtMs", changed("due_at_ms", "run_at_ms", "paused")],
+    ["dueAtMs", changed("due_at_ms", "1", "cancelled")],
+    ["lastScheduledForMs", changed("last_scheduled_for_ms", "1", "succeed interval")],
+    ["retryCount", changed("retry_count", "0", "throw immediate")],
+    ["lostClaims", changed("lost_claims", "1", "paused")],
+    ["runs", changed("runs", "2", "succeed immediate")],
+    ["run", changed("run_instance", "run_instance + 1", "hang immediate")],
+    ["run", changed("run_instance", "NULL", "hang immediate")],
+    ["run", changed("run_instance", "1", "paused")],
+    ["run", changed("run_scheduled_for_ms", "1", "hang immediate")],
+    ["run", changed("run_attempt", "2", "hang immediate")],
+    ["run", changed("run_started_at_ms", "1", "hang immediate")],
+    ["run", changed("run_revision", "2", "hang immediate")],
+    ["run", changed("run_attempt", "2", "paused")],
+    ["createdAtMs", changed("created_at_ms", "1", "paused")],
+    ["updatedAtMs", changed("updated_at_ms", "1", "paused")],
+  ])("finds a changed column, and names %s: %s", async (field, sql) => {
+    const taskId = /id = '([^']*)'$/.exec(sql)?.[1];
+    const db = await tampered(sql);
+    const verification = await db.verify();
+    expect(verification).toMatchObject({ ok: false, difference: { taskId, field } });
+    expect(verification.difference?.replayed).not.toEqual(verification.difference?.stored);
+    expect(await db.verify()).toEqual(verification);
+    await db.rebuild();
+    expect(await db.verify()).toMatchObject({ ok: true, tasks: 9, difference: null });
+  });
+
+  test.each([
+    ["row", "DELETE FROM azoth_tasks WHERE id = 'paused'"],
+    ["row", "DELETE FROM azoth_tasks WHERE seq = 1"],
+    ["row", "DELETE FROM azoth_tasks WHERE seq = (SELECT max(seq) FROM azoth_tasks)"],
+    ["file", "UPDATE azoth_tasks SET seq = 1000 WHERE id = 'paused'"],
+    ["file", `INSERT INTO azoth_tasks SELECT 1000, 'stray', ${columnsAfterId()} FROM azoth_tasks WHERE id = 'paused'`],
+    ["row", `INSERT INTO azoth_tasks SELECT -5, 'stray', ${columnsAfterId()} FROM azoth_tasks WHERE id = 'paused'`],
+    ["file", "UPDATE azoth_sequences SET last = 3; DELETE FROM azoth_tasks WHERE seq = 7"],
+    ["file", "UPDATE azoth_sequences SET last = 3"],
+  ])("finds %s: %s", async (field, sql) => {
+    const db = await tampered(sql);
+    expect(await db.verify()).toMatchObject({ ok: false, difference: { field } });
+  });
+
+  test.each([
+    ["the first event", "DELETE FROM azoth_events WHERE position = 1"],
+    ["the last event", "DELETE FROM azoth_events WHERE position = (SELECT max(position) FROM azoth_events)"],
+    [
+      "an event of the user's",
+      "DELETE FROM azoth_events WHERE position = (SELECT min(position) FROM azoth_events WHERE task IS NULL AND position > 1)",
+    ],
+    ["a definition", "DELETE FROM azoth_events WHERE position = 2"],
+    ["a start", eventOf("DELETE FROM azoth_events WHERE", "TaskStarted", "hang immediate")],
+    ["an end", eventOf("DELETE FROM azoth_events WHERE", "TaskExecuted", "throw immediate")],
+    ["the whole log", "DELETE FROM azoth_events"],
+  ])("finds that %s was deleted", async (_what, sql) => {
+    const db = await tampered(sql);
+    expect(await db.verify()).toMatchObject({ ok: false, difference: { field: expect.any(String) as string } });
+  });
+
+  test.each([
+    ["its instant", eventOf("UPDATE azoth_events SET at_ms = at_ms + 1 WHERE", "TaskExecuted", "throw immediate")],
+    [
+      "its type",
+      eventOf(
+        "UPDATE azoth_events SET type = (SELECT id FROM azoth_names WHERE name = 'TaskCancelled') WHERE",
+        "TaskPaused",
+        "paused",
+      ),
+    ],
+    ["its type to an unknown one", eventOf("UPDATE azoth_events SET type = 999 WHERE", "TaskPaused", "paused")],
+    [
+      "its type to one of the user's",
+      eventOf(
+        "UPDATE azoth_events SET type = (SELECT id FROM azoth_names WHERE name = 'done') WHERE",
+        "TaskScheduled",
+        "paused",
+      ),
+    ],
+    ["its task", eventOf("UPDATE azoth_events SET task = 1 WHERE", "TaskPaused", "paused")],
+    ["its task to none", eventOf("UPDATE azoth_events SET task = NULL WHERE", "TaskPaused", "paused")],
+    ["its task to one that never was", eventOf("UPDATE azoth_events SET task = 500 WHERE", "TaskPaused", "paused")],
+    ["its run", eventOf("UPDATE azoth_events SET run = 9 WHERE", "TaskStarted", "hang immediate")],
+    [
+      "its data",
+      eventOf(
+        "UPDATE azoth_events SET data = replace(data, '\"attempt\":1', '\"attempt\":2') WHERE",
+        "TaskStarted",
+        "hang immediate",
+      ),
+    ],
+    ["its data to no JSON", eventOf("UPDATE azoth_events SET data = '{' WHERE", "TaskExecuted", "throw immediate")],
+    ["its data to null", eventOf("UPDATE azoth_events SET data = 'null' WHERE", "TaskExecuted", "throw immediate")],
+    ["its data to an empty object", eventOf("UPDATE azoth_events SET data = '{}' WHERE", "TaskScheduled", "paused")],
+    ["its data to a number", eventOf("UPDATE azoth_events SET data = '5' WHERE", "TaskScheduled", "paused")],
+    [
+      "its data to no JSON, of the user's own",
+      "UPDATE azoth_events SET data = '{' WHERE type = (SELECT id FROM azoth_names WHERE name = 'done')",
+    ],
+    [
+      "its order",
+      `UPDATE azoth_events SET position = -position WHERE task = ${paused}; UPDATE azoth_events SET position = (SELECT min(-position) + max(-position) FROM azoth_events WHERE position < 0) + position WHERE task = ${paused}`,
+    ],
+  ])("finds an altered event: %s", async (_what, sql) => {
+    const db = await tampered(sql);
+    const { ok, difference } = await db.verify();
+    expect(ok).toBe(false);
+    expect(difference?.field).toEqual(expect.any(String));
+  });
+
+  test("finds a damaged page", async () => {
+    const db = await tampered();
+    await db.close();
+    const { openSync, writeSync, closeSync, statSync } = await import("node:fs");
+    // Into the middle of the pages, beyond the schema that opening reads.
+    const descriptor = openSync(db.location, "r+");
+    for (let at = 8_192; at < statSync(db.location).size; at += 4_096)
+      writeSync(descriptor, "garbage!".repeat(64), at + 2_000);
+    closeSync(descriptor);
+    const opened = await openStore(db.location).catch((error: unknown) => error as { code: string });
+    if ("code" in opened) {
+      expect(opened.code).toBe("STORE_CORRUPT");
+      return;
+    }
+    expect(await opened.verify()).toMatchObject({ ok: false });
+  });
+
+  test("changes nothing, tells how far it is, and can be stopped", async () => {
+    const db = await openStore(scratchDirectory(), { durability: "normal" });
+    await manyTasks(db, 1_200);
+    const before = await db.lastPosition();
+    const progress: ReplayProgress[] = [];
+    const controller = new AbortController();
+    expect(await db.verify({ onProgress: (each) => void progress.push(each) })).toMatchObject({
+      ok: true,
+      tasks: 1_200,
+    });
+    expect(progress.map(({ done, total }) => [done, total])).toEqual([
+      [500, 1_200],
+      [1_000, 1_200],
+      [1_200, 1_200],
+    ]);
+    const stopped = db.verify({ signal: controller.signal, onProgress: () => controller.abort(new Error("enough")) });
+    await expect(stopped).rejects.toThrow("enough");
+    expect(await db.lastPosition()).toBe(before);
+  });
+
+  test("is not misled by writers of several connections", async () => {
+    const directory = scratchDirectory();
+    const db = await openStore(directory, { durability: "normal" });
+    const other = await openStore(directory, { durability: "normal" });
+    const writing = writeUntilStopped([db, other]);
+    for (let round = 0; round < 15; round++) expect(await db.verify()).toMatchObject({ ok: true, difference: null });
+    await writing.stop();
+    expect(await db.verify()).toMatchObject({ ok: true });
+  });
+});
+
+describe("rebuild", () => {
+  test("gives the very same table, and says how much it read", async () => {
+    const db = await tampered();
+    const before = await tableOf(db);
+    const progress: ReplayProgress[] = [];
+    const { tasks, events } = await db.rebuild({ onProgress: (each) => void progress.push(each) });
+    expect(await tableOf(db)).toEqual(before);
+    expect({ tasks, events }).toEqual({ tasks: 9, events: (await db.verify()).events });
+    expect(progress).toEqual([{ done: 9, total: 9, events }]);
+    await db.rebuild();
+    expect(await tableOf(db)).toEqual(before);
+  });
+
+  test("restores a table that was emptied, and the numbers of tasks stay used", async () => {
+    const db = await tampered("DELETE FROM azoth_tasks");
+    expect(await db.verify()).toMatchObject({ ok: false });
+    await db.rebuild();
+    expect(await db.verify()).toMatchObject({ ok: true, tasks: 9 });
+    await manyTasks(db, 1);
+    expect(await valueOf(db, "SELECT max(seq) FROM azoth_tasks")).toBe(10);
+  });
+
+  test("loses nothing that is written meanwhile", async () => {
+    const directory = scratchDirectory();
+    const db = await openStore(directory, { durability: "normal" });
+    const other = await openStore(directory, { durability: "normal" });
+    await manyTasks(db, 700);
+    const writing = writeUntilStopped([db, other]);
+    for (let round = 0; round < 4; round++) {
+      await (round % 2 === 0 ? db : other).rebuild();
+      expect(await db.verify()).toMatchObject({ ok: true, difference: null });
+    }
+    await writing.stop();
+    expect(await other.verify()).toMatchObject({ ok: true, difference: null });
+  });
+
+  test("at the same time as others leaves a whole table", async () => {
+    const directory = scratchDirectory();
+    const stores = [await openStore(directory), await openStore(directory)];
+    const [db] = stores as [AzothDb, AzothDb];
+    await manyTasks(db, 2_600);
+    const before = await tableOf(db);
+    const settled = await Promise.allSettled([...stores, ...stores, ...stores].map((each) => each.rebuild()));
+    expect(settled.some(({ status }) => status === "fulfilled")).toBe(true);
+    for (const each of settled) {
+      if (each.status === "rejected") expect(each.reason).toMatchObject({ name: "AzothError", code: "STORE_BUSY" });
+    }
+    expect(await tableOf(db)).toEqual(before);
+    await db.rebuild();
+    expect(await tableOf(db)).toEqual(before);
+  });
+
+  test("that is interrupted leaves everything as it was", async () => {
+    const db = await openStore(scratchDirectory(), { durability: "normal" });
+    await manyTasks(db, 1_200);
+    const before = await tableOf(db);
+    const interrupted = db.rebuild({
+      onProgress: ({ done }) => {
+        if (done === 1_000) throw new Error("enough");
+      },
+    });
+    await expect(interrupted).rejects.toThrow("enough");
+    const controller = new AbortController();
+    const aborted = db.rebuild({ signal: controller.signal, onProgress: () => controller.abort(new Error("stop")) });
+    await expect(aborted).rejects.toThrow("stop");
+    expect(await tableOf(db)).toEqual(before);
+    expect(await db.verify()).toMatchObject({ ok: true, tasks: 1_200 });
+    await manyTasks(db, 3);
+    await db.rebuild();
+    expect(await db.verify()).toMatchObject({ ok: true, tasks: 1_203 });
+  });
+
+  test("that fails at any statement leaves everything as it was", async () => {
+    const faulty = await faultyDriver();
+    const db = await openStore(scratchDirectory(), { durability: "normal", sqliteDriver: faulty.driver });
+    await manyTasks(db, 5);
+    const before = await tableOf(db);
+    for (let call = 0; ; call++) {
+      faulty.calls = 0;
+      faulty.plan = () =>
+        faulty.calls - 1 === call ? { errcode: resultCode.ioError, rollsBack: call % 2 === 0 } : undefined;
+      const [settled] = await Promise.allSettled([db.rebuild()]);
+      faulty.plan = undefined;
+      expect(await tableOf(db)).toEqual(before);
+      expect(await db.verify()).toMatchObject({ ok: true });
+      if (settled.status === "fulfilled") {
+        expect(call).toBeGreaterThan(15);
+        break;
+      }
+      expect(settled.reason).toMatchObject({ name: "AzothError", code: "STORE_FAILED" });
+    }
+  });
+
+  test("of a log that contradicts itself is refused, and changes nothing", async () => {
+    for (const sql of [
+      "DELETE FROM azoth_events WHERE position = 2",
+      eventOf("UPDATE azoth_events SET data = '{' WHERE", "TaskExecuted", "throw immediate"),
+      eventOf("UPDATE azoth_events SET data = 'null' WHERE", "TaskExecuted", "throw immediate"),
+      eventOf("UPDATE azoth_events SET data = '{}' WHERE", "TaskScheduled", "paused"),
+    ]) {
+      const db = await tampered(sql);
+      const before = await tableOf(db);
+      await expect(db.rebuild()).rejects.toMatchObject({ name: "AzothError", code: "STORE_CORRUPT" });
+      expect(await tableOf(db)).toEqual(before);
+    }
+  });
+
+  test("leaves a user's tables alone", async () => {
+    const db = await tampered();
+    await db.transaction(async (tx) => {
+      await tx.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, task TEXT)");
+      await tx.execute("CREATE VIEW mine AS SELECT n.id, t.phase FROM notes n JOIN azoth_tasks t ON t.id = n.task");
+      await tx.execute("INSERT INTO notes (task) SELECT id FROM azoth_tasks");
+    });
+    const before = await db.query("SELECT * FROM mine ORDER BY id");
+    expect(before).toHaveLength(9);
+    await db.rebuild();
+    expect(await db.query("SELECT * FROM mine ORDER BY id")).toEqual(before);
+  });
+});
+
+describe.each(["verify", "rebuild"] as const)("the options of %s", (verb) => {
+  test.each<unknown>([null, 5, "fast", { onProgress: 5 }, { signal: {} }, { signal: 5 }, { progress: () => {} }])(
+    "%o are refused",
+    async (options) => {
+      const db = await openStore();
+      const refused = db[verb](options as ReplayOptions);
+      await expect(refused).rejects.toMatchObject({ name: "AzothError", code: "INVALID_OPTION" });
+    },
+  );
+
+  test("an aborted signal ends it at once", async () => {
+    const db = await tampered();
+    await expect(db[verb]({ signal: AbortSignal.abort(new Error("stop")) })).rejects.toThrow("stop");
+  });
+});
+
+function columnsAfterId(): string {
+  return `type, phase, paused, revision, priority, definition, payload, anchor_ms, scheduled_for_ms, run_at_ms, due_at_ms,
+    last_scheduled_for_ms, retry_count, lost_claims, runs, run_instance, run_scheduled_for_ms, run_attempt,
+    run_started_at_ms, run_revision, created_at_ms, updated_at_ms`;
+}
+
+/** A statement about the first event of a type of a task. */
+function eventOf(statement: string, type: string, taskId: string): string {
+  return `${statement} position = (SELECT min(position) FROM azoth_events
+    WHERE type = (SELECT id FROM azoth_names WHERE name = '${type}')
+    AND task = (SELECT seq FROM azoth_tasks WHERE id = '${taskId}'))`;
+}
+
+async function manyTasks(db: AzothDb, count: number): Promise<void> {
+  const scheduler = new Scheduler(db, { externalTaskTypes: ["work"] });
+  await scheduler.scheduleTasks(
+    Array.from({ length: count }, (_, index) => ({ taskType: "work", schedule: immediate(), payload: index })),
+  );
+}
+
+/** Schedules, cancels and replaces tasks through all stores until it is told to stop. */
+function writeUntilStopped(stores: readonly AzothDb[]): { stop(): Promise<void> } {
+  let stopped = false;
+  const writers = stores.map(async (db, writer) => {
+    const scheduler = new Scheduler(db, { externalTaskTypes: ["work"] });
+    for (let round = 0; !stopped; round++) {
+      const taskId = `writer-${writer}-${round % 40}`;
+      await scheduler.scheduleTask({ taskId, taskType: "work", schedule: immediate(), payload: round });
+      await scheduler.scheduleTask({ taskType: "work", schedule: immediate() });
+      if (round % 3 === 0) await scheduler.cancelTask(taskId, "because");
+      await coreOf(db).queue.submit({ run: async () => {} });
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(await eventsOf(db, { after: (await db.lastPosition()) - 1 })).toHaveLength(1);
+  });
+  return {
+    stop: async () => {
+      stopped = true;
+      await Promise.all(writers);
+    },
+  };
+}
