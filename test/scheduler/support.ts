@@ -2,14 +2,23 @@
 import { type AnyTaskHandler, isAzothError, type RecordedEvent, type TaskHandler, taskHandler } from "azoth-scheduler";
 import { createTestScheduler, type TestScheduler, type TestSchedulerOptions } from "azoth-scheduler/testing";
 
-/** How often a property is tried: RUNS multiplies it, SEED repeats a failure whose seed was printed. */
-export function fcParameters(numRuns: number): { numRuns: number; seed?: number } {
-  const { RUNS = "1", SEED } = process.env;
-  return { numRuns: Math.ceil(numRuns * Number(RUNS)), ...(SEED === undefined ? {} : { seed: Number(SEED) }) };
-}
+const runs = Math.max(1, Number(process.env.RUNS ?? "1"));
 
-/** How long a property may take: RUNS lengthens it. */
-export const propertyTimeoutMs = 60_000 * Math.max(1, Number(process.env.RUNS ?? "1"));
+/** How long a property may take. */
+export const propertyTimeoutMs = 60_000 * runs;
+
+/**
+ * How often a property is tried: RUNS multiplies it, SEED repeats a failure whose seed was printed.
+ * Shrinking ends in time for the failure to be printed.
+ */
+export function fcParameters(numRuns: number): { numRuns: number; interruptAfterTimeLimit: number; seed?: number } {
+  const { SEED } = process.env;
+  return {
+    numRuns: numRuns * runs,
+    interruptAfterTimeLimit: 0.8 * propertyTimeoutMs,
+    ...(SEED === undefined ? {} : { seed: Number(SEED) }),
+  };
+}
 
 /** The code of the AzothError that `act` throws; fails if it throws anything else or nothing. */
 export function codeOf(act: () => unknown): string {

@@ -24,9 +24,11 @@ test("in an event handler, which fails by it", async () => {
     name: "nests",
     eventType: "worked",
     onError: "dead-letter",
-    handle: () => kit.scheduler.scheduleTask({ taskType: "work", schedule: immediate() }),
+    handle: (): Promise<unknown> => nestedWrite(),
   });
+  let nestedWrite = (): Promise<unknown> => Promise.resolve();
   await using kit = await createTestScheduler({ handlers: [work], eventHandlers: [nests] });
+  nestedWrite = () => kit.scheduler.scheduleTask({ taskType: "work", schedule: immediate() });
   await kit.scheduler.scheduleTask({ taskType: "work", schedule: immediate() });
   await kit.settle();
   const [letter] = await kit.scheduler.eventHandlers.deadLetters();

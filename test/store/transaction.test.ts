@@ -234,13 +234,6 @@ describe("a transaction that takes too long", () => {
     await expect(db.transaction(() => new Promise(() => {}))).rejects.toMatchObject({ code: "TRANSACTION_TIMEOUT" });
     expect(await db.transaction((tx) => tx.append({ eventType: "next" }))).toBe(1);
   });
-
-  test("because it waits for another transaction of the same store is told so", async () => {
-    const db = await openStore(scratchDirectory(), { transactionTimeout: "20ms" });
-    const scheduler = new Scheduler(db, { externalTaskTypes: ["work"] });
-    const stuck = db.transaction(async () => await scheduler.scheduleTask(task("t")));
-    await expect(stuck).rejects.toMatchObject({ code: "TRANSACTION_TIMEOUT" });
-  });
 });
 
 describe("a transaction that has ended", () => {

@@ -61,7 +61,7 @@ describe("a full disk", () => {
       },
     });
     await scheduler.start();
-    fill(disk, 300_000);
+    fill(disk, 900_000);
     const acknowledged: string[] = [];
     const refused: unknown[] = [];
     for (let index = 0; refused.length < 20; index++) {
