@@ -126,7 +126,8 @@ async function checkBySchema(
 ): Promise<StandardSchemaV1.Result<unknown>> {
   try {
     const result = await schema["~standard"].validate(payload);
-    if (typeof result === "object" && (result.issues === undefined || Array.isArray(result.issues))) return result;
+    if (typeof result === "object" && result !== null && (result.issues === undefined || Array.isArray(result.issues)))
+      return result;
   } catch (cause) {
     const message = `The schema of ${quote(taskType)} threw while it checked the payload: ${oneLine(messageOf(cause), 300)}.`;
     throw new AzothError("INVALID_PAYLOAD", message, { cause });

@@ -47,7 +47,13 @@ export class DeferredWrites implements TaskTransaction {
     this.#refuseClosed();
     if (typeof sql !== "string")
       throw new AzothError("INVALID_SQL", `A statement must be a text of SQL, and is ${quote(sql)}.`);
-    const bound = [...parameters];
+    if (!Array.isArray(parameters)) {
+      throw new AzothError(
+        "INVALID_SQL",
+        `The parameters of a statement must be an array, and are ${quote(parameters)}.`,
+      );
+    }
+    const bound: readonly SqlValue[] = Array.from(parameters as readonly SqlValue[]);
     this.#writes.push(async (work) => {
       await work.flush();
       return await work.engine.execute(sql, bound);

@@ -3,7 +3,7 @@ import { yieldToEventLoop } from "../clock.ts";
 import { decodeJson } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import { maxPageSize } from "../limits.ts";
-import { readFields } from "../names.ts";
+import { readFields, readSafely } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import { decodeLifecycleData } from "../tasks/event-codec.ts";
 import type { LifecycleData, TaskScheduledData } from "../tasks/events.ts";
@@ -83,12 +83,7 @@ export function parseLogFilter(filter: LogFilter): EventQuery {
     throw invalid(`has after: ${quote(after)}, which is no position (0, 1, 2, …)`);
   if (taskId !== undefined && typeof taskId !== "string")
     throw invalid(`has taskId: ${quote(taskId)}, which is no string`);
-  if (
-    eventTypes !== undefined &&
-    !(Array.isArray(eventTypes) && eventTypes.every((type) => typeof type === "string"))
-  ) {
-    throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
-  }
+  const types = readSafely("The log filter", "INVALID_FILTER", () => parseEventTypes(eventTypes));
   const sinceMs = since === undefined ? undefined : parseInstant(since, "since");
   const untilMs = until === undefined ? undefined : parseInstant(until, "until");
   if (sinceMs !== undefined && untilMs !== undefined && sinceMs > untilMs) {
@@ -99,10 +94,17 @@ export function parseLogFilter(filter: LogFilter): EventQuery {
     limit: maxPageSize,
     scanLimit,
     ...(taskId === undefined ? {} : { taskId }),
-    ...(eventTypes === undefined ? {} : { types: eventTypes }),
+    ...(types === undefined ? {} : { types }),
     ...(sinceMs === undefined ? {} : { sinceMs }),
     ...(untilMs === undefined ? {} : { untilMs }),
   };
+}
+
+function parseEventTypes(eventTypes: readonly string[] | undefined): readonly string[] | undefined {
+  if (eventTypes === undefined) return undefined;
+  const types: readonly unknown[] = Array.isArray(eventTypes) ? Array.from(eventTypes) : [undefined];
+  if (types.every((type) => typeof type === "string")) return types;
+  throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
 }
 
 function invalid(what: string): AzothError {

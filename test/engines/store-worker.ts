@@ -44,8 +44,9 @@ export class StoreWorker {
 
   /** @param through a command that starts it: ["bash", "-c", …] gets the program and its arguments as "$@" */
   constructor(options: WorkerOptions, through: readonly string[] = []) {
-    const [file = process.execPath, ...rest] = [...through, process.execPath, script, JSON.stringify(options)];
-    this.#child = spawn(file, rest, { stdio: "pipe" });
+    const program = [process.execPath, script, JSON.stringify(options)];
+    const [file, ...rest] = [...through, ...program];
+    this.#child = spawn(String(file), rest, { stdio: "pipe" });
     this.#child.stdin?.on("error", () => {});
     this.#child.stderr?.on("data", (text: Buffer) => {
       this.complaints += text.toString();

@@ -263,7 +263,7 @@ describe("a transaction that has ended", () => {
       const calls: Promise<unknown>[] = [];
       await db.transaction(async (tx) => {
         const stray = async () => {
-          for (let tick = 0; tick < ticks; tick++) await null;
+          for (let tick = 0; tick < ticks; tick++) await Promise.resolve();
           const made = [
             tx.execute(`INSERT INTO notes (body) VALUES ('${ticks}')`),
             tx.append({ eventType: "stray", payload: ticks }),
@@ -273,7 +273,7 @@ describe("a transaction that has ended", () => {
           return made;
         };
         calls.push(stray());
-        await null;
+        await Promise.resolve();
       });
       const made = (await Promise.all(calls)).flat() as Promise<unknown>[];
       const [row, event, scheduled] = (await Promise.allSettled(made)).map(({ status }) => status === "fulfilled");
@@ -296,7 +296,7 @@ describe("a callback", () => {
     const db = await openStore();
     const scheduler = new Scheduler(db);
     for (const owner of [db, scheduler]) {
-      const refused = owner.transaction(callback as unknown as () => void);
+      const refused = owner.transaction(callback as () => void);
       await expect(refused).rejects.toMatchObject({ name: "AzothError", code: "INVALID_OPTION" });
     }
   });

@@ -100,13 +100,11 @@ describe("handlers", () => {
 
   test("that never settle cost the patience once, and not at every step", async () => {
     const stuck = taskHandler({ taskType: "stuck", timeout: "1d", execute: () => new Promise<undefined>(() => {}) });
-    await using kit = await createTestScheduler({ handlers: [idle, stuck], patience: "100ms" });
+    await using kit = await createTestScheduler({ handlers: [idle, stuck], patience: "1s" });
     await kit.scheduler.scheduleTask({ taskType: "stuck", schedule: immediate() });
     await kit.scheduler.scheduleTask({ taskId: "busy", taskType: "job", schedule: interval("1m") });
-    const begun = performance.now();
+    // At a second for each step this would take two minutes, and the test would time out.
     await kit.advance("2h");
-    // 120 steps of 100 ms would be 12 seconds.
-    expect(performance.now() - begun).toBeLessThan(6_000);
     expect((await kit.scheduler.getTask("busy"))?.runs).toBe(120);
   });
 

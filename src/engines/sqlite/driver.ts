@@ -24,7 +24,7 @@ export interface SqliteDatabase {
 export interface SqliteDriver {
   readonly DatabaseSync: new (path: string, options?: { readOnly?: boolean }) => SqliteDatabase;
   /** SQLite's online backup. */
-  readonly backup?: (source: never, target: string) => Promise<unknown>;
+  readonly backup?: (source: never, target: string, options: { readonly rate: number }) => Promise<unknown>;
 }
 
 /** @throws AzothError DRIVER_MISSING */

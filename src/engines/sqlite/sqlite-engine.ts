@@ -11,6 +11,7 @@ import { systemClock } from "../../clock.ts";
 import { AzothError, quote } from "../../errors.ts";
 import { boundedText } from "../../limits.ts";
 import type { Engine, EngineTransaction } from "../../store/engine.ts";
+import { backUp } from "./backup.ts";
 import { Connection, loadDriver, type SqliteDriver } from "./driver.ts";
 import { Names } from "./names.ts";
 import { isBusy, isDriverError, sqliteCode, storeError } from "./sqlite-errors.ts";
@@ -65,6 +66,7 @@ class SqliteEngine implements Engine {
   /** What this process runs, so that recording a result needs no look at its row. */
   readonly #running: RunningTasks = new Map();
   #seenChanges = -1;
+  readonly #backups = new Set<Promise<void>>();
   #closed = false;
 
   constructor(file: string, options: EngineOptions) {
@@ -121,25 +123,19 @@ class SqliteEngine implements Engine {
 
   async backup(target: string): Promise<void> {
     if (this.#closed) throw this.#closedError();
-    if (fs.existsSync(target)) {
-      throw new AzothError(
-        "INVALID_LOCATION",
-        `The backup would overwrite ${quote(target)}. Name a file that does not exist.`,
-      );
-    }
+    const backup = backUp(this.#options.driver, this.location, target);
+    this.#backups.add(backup);
     try {
-      const { backup } = this.#options.driver;
-      if (backup === undefined) this.#reader.run("VACUUM INTO ?", target);
-      else await backup(this.#reader.database as never, target);
-    } catch (error) {
-      fs.rmSync(target, { force: true });
-      throw storeError(error, target);
+      await backup;
+    } finally {
+      this.#backups.delete(backup);
     }
   }
 
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    await Promise.allSettled(this.#backups);
     this.#reader.close();
     this.#foldLog();
     this.#writer.close();

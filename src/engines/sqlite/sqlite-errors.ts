@@ -17,11 +17,23 @@ const codes: ReadonlyMap<number, readonly [code: ErrorCode, words: string]> = ne
   [13, ["STORE_FULL", "The disk is full"]],
 ]);
 
+/** What `@photostructure/sqlite` throws from `all` has no code: SQLite's own words for the codes that matter. */
+const codesOfWords: ReadonlyMap<string, number> = new Map([
+  ["database is locked", sqliteBusy],
+  ["database table is locked", sqliteLocked],
+  ["attempt to write a readonly database", 8],
+  ["disk I/O error", 10],
+  ["database disk image is malformed", 11],
+  ["database or disk is full", 13],
+  ["unable to open database file", 14],
+  ["file is not a database", 26],
+]);
+
 /** SQLite's primary result code of a driver's error, or undefined. */
 export function sqliteCode(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined;
   const { errcode } = error as { errcode?: unknown };
-  return typeof errcode === "number" ? errcode & 0xff : undefined;
+  return typeof errcode === "number" ? errcode & 0xff : codesOfWords.get(error.message);
 }
 
 export function isBusy(error: unknown): boolean {

@@ -15,6 +15,7 @@ import type {
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
 import * as coordination from "./coordination.ts";
+import { refuseBrokenKeys } from "./deferred-keys.ts";
 import type { Connection } from "./driver.ts";
 import { appendEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
 import type { Names } from "./names.ts";
@@ -28,6 +29,7 @@ export class SqliteTransaction implements EngineTransaction {
   readonly #names: Names;
   readonly #tasks: TaskRows;
   #depth = 0;
+  #ranUserSql = false;
 
   readonly #running: RunningTasks;
 
@@ -150,10 +152,12 @@ export class SqliteTransaction implements EngineTransaction {
   }
 
   async execute(sql: string, parameters: readonly SqlValue[]): Promise<number> {
+    this.#ranUserSql = true;
     return executeUserSql(this.#connection, sql, parameters);
   }
 
   async query(sql: string, parameters: readonly SqlValue[]): Promise<SqlRow[]> {
+    this.#ranUserSql = true;
     return queryUserSql(this.#connection, sql, parameters);
   }
 
@@ -162,6 +166,7 @@ export class SqliteTransaction implements EngineTransaction {
     this.#connection.exec(`SAVEPOINT ${savepoint}`);
     try {
       const result = await work();
+      if (this.#ranUserSql) refuseBrokenKeys(this.#connection);
       this.#connection.exec(`RELEASE ${savepoint}`);
       return result;
     } catch (error) {

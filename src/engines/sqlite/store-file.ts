@@ -75,7 +75,7 @@ function placeFile(draft: string, file: string): void {
 }
 
 /** Makes the new name durable. Not every platform lets a directory be opened. */
-function syncDirectory(directory: string): void {
+export function syncDirectory(directory: string): void {
   if (process.platform === "win32") return;
   const descriptor = fs.openSync(directory, "r");
   try {

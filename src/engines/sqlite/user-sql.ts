@@ -5,8 +5,7 @@
  * together; such statements are refused (see `user-statement.ts`). One that fails by its own fault leaves the
  * rest of the transaction usable.
  */
-import { AzothError, quote } from "../../errors.ts";
-import { boundedText } from "../../limits.ts";
+import { AzothError, messageOf, oneLine, quote } from "../../errors.ts";
 import type { SqlRow, SqlValue } from "../../store/engine.ts";
 import type { Connection } from "./driver.ts";
 import { sqliteCode, storeError } from "./sqlite-errors.ts";
@@ -72,6 +71,6 @@ function isAboutStatement(error: unknown): boolean {
 
 function userSqlError(error: unknown, sql: string): unknown {
   if (!isAboutStatement(error)) return storeError(error, "a statement of the user's");
-  const words = error instanceof Error ? boundedText(error.message, 300) : "unknown error";
+  const words = oneLine(messageOf(error), 300);
   return new AzothError("INVALID_SQL", `SQLite refused ${quote(sql)}: ${words}.`, { cause: error });
 }
