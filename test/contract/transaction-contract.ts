@@ -239,7 +239,7 @@ export function transactionContract(subject: ContractSubject): void {
       const store = await storeOf(subject);
       const engine = await connect(subject, store);
       const other = await connect(subject, store);
-      const body = JSON.stringify("x".repeat(10_000));
+      const body = JSON.stringify("x".repeat(40_000));
       for (const round of range(0, 9)) {
         await append(
           engine,

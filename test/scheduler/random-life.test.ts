@@ -283,7 +283,7 @@ test(
           await life.close();
         }
       }),
-      fcParameters(40),
+      fcParameters(30),
     );
   },
   propertyTimeoutMs,

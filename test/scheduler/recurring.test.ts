@@ -13,9 +13,9 @@ describe("an interval", () => {
     await using kit = await createTestScheduler({ handlers: [job] });
     await kit.advance("123ms");
     await kit.scheduler.scheduleTask({ taskId: "task", taskType: "job", schedule: interval("1m") });
-    await kit.advance("1d");
+    await kit.advance("6h");
     const starts = (await eventsOf(kit, "TaskStarted")).map(({ recordedAt }) => recordedAt.getTime());
-    expect(starts).toHaveLength(1_440);
+    expect(starts).toHaveLength(360);
     expect(starts.every((ms) => ms % 60_000 === 123)).toBe(true);
   });
 
@@ -127,14 +127,14 @@ describe("daylight saving in Europe/Rome", () => {
 });
 
 describe("a clock that is set", () => {
-  /** A cron every ten minutes, an interval and a one-time task, with loops that look every second. */
+  /** A cron every ten minutes, an interval and a one-time task, with loops that look every ten seconds. */
   async function setUp() {
     const runs: string[] = [];
     const job = taskHandler({
       taskType: "job",
       execute: (ctx) => void runs.push(`${ctx.taskId} ${ctx.scheduledFor.toISOString()}`),
     });
-    const kit = await createTestScheduler({ handlers: [job], pollInterval: "1s", claimDuration: "15s" });
+    const kit = await createTestScheduler({ handlers: [job], pollInterval: "10s", claimDuration: "1m" });
     await kit.scheduler.scheduleTask({ taskId: "cron", taskType: "job", schedule: cron("0 */10 * * * *") });
     await kit.scheduler.scheduleTask({ taskId: "interval", taskType: "job", schedule: interval("7m") });
     await kit.scheduler.scheduleTask({ taskId: "once", taskType: "job", schedule: oneTime("2026-01-01T01:00:00Z") });
@@ -146,7 +146,7 @@ describe("a clock that is set", () => {
     await using _ = kit;
     await kit.advance("15m");
     kit.clock.jump(5 * hour);
-    await kit.advance("2s");
+    await kit.advance("10s");
     expect((await kit.scheduler.getTask("once"))?.state).toBe("completed");
     await kit.advance("20m");
     expect(new Set(runs).size).toBe(runs.length);

@@ -15,7 +15,7 @@ export function fcParameters(numRuns: number): { numRuns: number; interruptAfter
   const { SEED } = process.env;
   return {
     numRuns: numRuns * runs,
-    interruptAfterTimeLimit: 0.8 * propertyTimeoutMs,
+    interruptAfterTimeLimit: propertyTimeoutMs / 2,
     ...(SEED === undefined ? {} : { seed: Number(SEED) }),
   };
 }
