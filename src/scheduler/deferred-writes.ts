@@ -13,6 +13,9 @@ import type { Admission, AdmittedTask, ScheduleTaskRequest } from "../tasks/requ
 import { encodeTaskEvent, type TaskEvent } from "../tasks/task-event.ts";
 import type { TaskTransaction } from "./task-handler.ts";
 
+/** SQLite takes no more: https://www.sqlite.org/limits.html#max_variable_number */
+const mostParameters = 32_766;
+
 type Write = (work: Work, run: { task: number; run: number }) => Promise<unknown>;
 
 export interface DeferredOptions {
@@ -47,10 +50,11 @@ export class DeferredWrites implements TaskTransaction {
     this.#refuseClosed();
     if (typeof sql !== "string")
       throw new AzothError("INVALID_SQL", `A statement must be a text of SQL, and is ${quote(sql)}.`);
-    if (!Array.isArray(parameters)) {
+    if (!Array.isArray(parameters) || parameters.length > mostParameters) {
+      const shape = `an array of at most ${mostParameters}`;
       throw new AzothError(
         "INVALID_SQL",
-        `The parameters of a statement must be an array, and are ${quote(parameters)}.`,
+        `The parameters of a statement must be ${shape}, and are ${quote(parameters)}.`,
       );
     }
     const bound: readonly SqlValue[] = Array.from(parameters as readonly SqlValue[]);

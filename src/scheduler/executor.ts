@@ -51,6 +51,13 @@ export class Executor {
     return this.#reports.length > 0;
   }
 
+  /** True for a run that has not come to its recorded end. */
+  knows(executionId: string): boolean {
+    return (
+      this.#running.has(executionId) || this.#reports.some(({ handlerRun }) => handlerRun.executionId === executionId)
+    );
+  }
+
   takeReports(): Report[] {
     const reports = this.#reports;
     this.#reports = [];

@@ -79,7 +79,18 @@ export class Membership {
     this.#lastBeatMs = nowMs;
     if (declaredDead !== null) this.#rejoin(declaredDead);
     this.#announce(takeovers);
-    return takeovers.some(({ complete }) => !complete) ? 0 : intervalMs;
+    if (takeovers.some(({ complete }) => !complete)) return 0;
+    return Math.min(intervalMs, await this.#msUntilSilence());
+  }
+
+  /** When the first claim of another instance will have run out, unless it shows that it lives. */
+  async #msUntilSilence(): Promise<number> {
+    const { core } = this.#options;
+    const nowMs = core.clock.now();
+    const others = (await core.engine.reads.listInstances()).filter(({ id }) => id !== this.#instance);
+    const left = others.map(({ heartbeatAtMs, claimMs }) => heartbeatAtMs + claimMs + 1 - nowMs);
+    // Whose time is up already, and who was spared this time, is looked at with the next beat.
+    return Math.min(...left.filter((ms) => ms > 0));
   }
 
   /** Records the end and unregisters, as the last part of a shutdown. */

@@ -129,8 +129,11 @@ function parseLogger(logger: Logger = silentLogger): Logger {
 function listOf<Item>(value: readonly Item[] | undefined, what: string): readonly Item[] {
   if (value === undefined) return [];
   return readSafely(what, "INVALID_OPTION", () => {
-    if (Array.isArray(value)) return Array.from(value as readonly Item[]);
-    throw new AzothError("INVALID_OPTION", `${what} must be an array, and is ${quote(value)}.`);
+    if (!Array.isArray(value))
+      throw new AzothError("INVALID_OPTION", `${what} must be an array, and is ${quote(value)}.`);
+    const hole = value.findIndex((item) => item === undefined);
+    if (hole === -1) return [...(value as readonly Item[])];
+    throw new AzothError("INVALID_OPTION", `${what} must have no gaps, and has nothing at ${hole}.`);
   });
 }
 

@@ -67,10 +67,10 @@ export function parseTaskFilter(filter: TaskFilter): TaskQuery {
 
 function parseStates(state: TaskFilter["state"]): readonly TaskStateName[] | undefined {
   if (state === undefined) return undefined;
-  const states: readonly unknown[] = Array.isArray(state) ? Array.from(state) : [state];
+  const states: readonly unknown[] = Array.isArray(state) ? state : [state];
   const wrong = states.findIndex((name) => !(taskStateNames as readonly unknown[]).includes(name));
   if (wrong !== -1) throw invalid(`has state: ${quote(states[wrong])}; it takes ${taskStateNames.join(", ")}`);
-  return states as readonly TaskStateName[];
+  return [...states] as readonly TaskStateName[];
 }
 
 function parseCursor(cursor: string): number {

@@ -5,6 +5,7 @@
  * only the longest it sleeps. It never sees SQL, and decides nothing about tasks.
  */
 import { AzothError } from "../errors.ts";
+import { executionIdOf } from "../store/log.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import type { LifecycleEvent } from "../tasks/events.ts";
 import type { TaskState } from "../tasks/task-state.ts";
@@ -59,12 +60,12 @@ export class TaskLoop {
         () => {},
       );
       const done = await turn;
-      if (Math.abs(nowMs - this.#checkedRunsMs) >= busyCheckMs) await this.#stopLostRuns(nowMs);
+      if (Math.abs(nowMs - this.#checkedRunsMs) >= busyCheckMs) await this.#checkRuns(nowMs);
       if (executor.hasReports) return 0;
       // What looked due was not there to take: another scheduler had it, or the clock was set back.
       return done ? await this.#msUntilNext() : idlePauseMs;
     }
-    await this.#stopLostRuns(nowMs);
+    await this.#checkRuns(nowMs);
     await this.#survey(nowMs);
     return dueAtMs === null ? pollIntervalMs : Math.min(pollIntervalMs, dueAtMs - nowMs);
   }
@@ -99,12 +100,21 @@ export class TaskLoop {
     }
   }
 
-  /** Tells handlers whose claims are gone (cancelled, or taken over) to stop. */
-  async #stopLostRuns(nowMs: number): Promise<void> {
+  /** Compares the runs here with the claims in the store, and settles what the two do not have in common. */
+  async #checkRuns(nowMs: number): Promise<void> {
     const { core, executor, instance } = this.#options;
     this.#checkedRunsMs = nowMs;
-    if (executor.running.length === 0) return;
-    const held = new Set((await core.engine.reads.runsOf(instance())).map(({ seq, run }) => `${seq}.${run}`));
+    const held = await core.engine.reads.runsOf(instance());
+    if (executor.running.length > 0) {
+      await this.#stopLostRuns(new Set(held.map(({ seq, run }) => executionIdOf(seq, run))));
+    }
+    const unknown = held.filter(({ seq, run }) => !executor.knows(executionIdOf(seq, run)));
+    if (unknown.length > 0) await this.#release(unknown);
+  }
+
+  /** Tells handlers whose claims are gone (cancelled, or taken over) to stop. */
+  async #stopLostRuns(held: ReadonlySet<string>): Promise<void> {
+    const { core, executor } = this.#options;
     for (const handlerRun of executor.running) {
       if (held.has(handlerRun.executionId) || handlerRun.stopReason !== undefined) continue;
       const { taskId } = handlerRun.state;
@@ -115,6 +125,21 @@ export class TaskLoop {
         : (["CLAIM_LOST", `The claim on task ${taskId} is gone.`] as const);
       handlerRun.stop(new AzothError(code, message));
     }
+  }
+
+  /** Gives back claims that nobody here knows of: while this instance lives, nobody else would take them over. */
+  async #release(claims: readonly { readonly seq: number; readonly run: number }[]): Promise<void> {
+    const { core, maxLostClaims } = this.#options;
+    const detail = "Its start was committed although the commit seemed to have failed: the handler was not called.";
+    await core.queue.submit({
+      run: async (work) => {
+        for (const { seq, run } of claims) {
+          const state = await work.taskBySeq(seq);
+          if (state !== null)
+            await work.dispatch(state, { kind: "release", run, because: "claim-lost", detail, maxLostClaims });
+        }
+      },
+    });
   }
 
   /** Now and then, looks for overdue tasks that nobody here can run. */

@@ -102,8 +102,9 @@ export function parseLogFilter(filter: LogFilter): EventQuery {
 
 function parseEventTypes(eventTypes: readonly string[] | undefined): readonly string[] | undefined {
   if (eventTypes === undefined) return undefined;
-  const types: readonly unknown[] = Array.isArray(eventTypes) ? Array.from(eventTypes) : [undefined];
-  if (types.every((type) => typeof type === "string")) return types;
+  // Not `every`, which passes over holes.
+  const wrong = Array.isArray(eventTypes) ? eventTypes.findIndex((type) => typeof type !== "string") : 0;
+  if (wrong === -1) return [...eventTypes];
   throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
 }
 

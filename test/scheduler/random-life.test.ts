@@ -21,6 +21,7 @@ import {
 import { seededRandom, type TestInstance, type TestScheduler } from "azoth-scheduler/testing";
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { yieldToEventLoop } from "../../src/clock.ts";
 import { checkLog, successesIn } from "./log-rules.ts";
 import { fcParameters, openKit, propertyTimeoutMs } from "./support.ts";
 
@@ -49,6 +50,7 @@ type Step =
   | { readonly do: "advance" | "jump"; readonly ms: number }
   | { readonly do: "crash" | "restart" | "stop" | "suspend" | "resume"; readonly which: number }
   | { readonly do: "fall-silent"; readonly which: number; readonly ms: number; readonly then: "resume" | "crash" }
+  | { readonly do: "crash-amid"; readonly which: number; readonly ms: number; readonly rounds: number }
   | { readonly do: "failCommits"; readonly count: number }
   | { readonly do: "rebuild" };
 
@@ -66,6 +68,7 @@ const steps = fc.oneof(
   step(1, { do: fc.constant("jump"), ms: ms(-3 * hour, 5 * hour) }),
   step(5, { do: fc.constantFrom("crash", "restart", "restart", "stop", "suspend", "resume"), which }),
   step(4, { do: fc.constant("fall-silent"), which, ms: ms(0, hour), then: fc.constantFrom("resume", "crash") }),
+  step(3, { do: fc.constant("crash-amid"), which, ms: ms(0, hour), rounds: ms(0, 100) }),
   step(1, { do: fc.constant("failCommits"), count: ms(1, 4) }),
   step(1, { do: fc.constant("rebuild") }),
 );
@@ -179,6 +182,13 @@ class Life {
         await this.#order("resume", step.which);
         if (step.then === "crash") await this.#order("crash", step.which);
         return;
+      case "crash-amid": {
+        // Not when all is at rest: between a claim and its start, or with a transaction open.
+        const moving = kit.advance(step.ms);
+        for (let round = 0; round < step.rounds; round++) await yieldToEventLoop();
+        await this.#order("crash", step.which);
+        return await moving;
+      }
       case "crash":
       case "restart":
       case "stop":

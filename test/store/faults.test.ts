@@ -142,3 +142,25 @@ describe.each(faults)("%s", (_name, code, fault) => {
     expect(scheduled).toEqual(acknowledged);
   });
 });
+
+test("a commit that takes effect although it seems to fail leaves no task behind", async () => {
+  const { db, faulty } = await faultyStore();
+  const work = taskHandler({ taskType: "work", execute: () => ({ eventType: "worked" }) });
+  const scheduler = new Scheduler(db, { handlers: [work], pollInterval: "20ms" });
+  await scheduler.start();
+  let commits = 0;
+  faulty.plan = (sql) => {
+    return sql === "COMMIT" && commits++ % 3 === 1 ? { errcode: resultCode.ioError, afterwards: true } : undefined;
+  };
+  for (let index = 0; index < 20; index++) await scheduler.scheduleTask(request(`task-${index}`)).catch(() => {});
+  faulty.plan = undefined;
+  await until(async () => (await scheduler.countTasks()).completed === 20, "all tasks completed");
+  await scheduler.stop();
+  expect(await db.verify()).toMatchObject({ ok: true });
+  const events = await eventsOf(db);
+  for (let index = 0; index < 20; index++) {
+    const own = events.filter(({ taskId }) => taskId === `task-${index}`);
+    expect(own.filter(({ eventType }) => eventType === "worked")).toHaveLength(1);
+    expect(own.filter(({ eventType }) => eventType === "TaskExecuted")).toHaveLength(1);
+  }
+});

@@ -9,8 +9,9 @@ import {
   symlinkSync,
   writeFileSync,
 } from "node:fs";
+import { spawnSync } from "node:child_process";
 import { dirname, join, relative } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { isAzothError } from "../../src/errors.ts";
 import { immediate } from "../../src/schedule/immediate.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
@@ -152,6 +153,30 @@ describe('":memory:"', () => {
     await one.close();
     expect(existsSync(directory)).toBe(false);
     expect(existsSync(dirname(two.location))).toBe(true);
+  });
+
+  test("leaves nothing behind either if the process ends without closing it", () => {
+    const dist = new URL("../../dist/index.js", import.meta.url).href;
+    const program = `
+      import { AzothDb } from ${JSON.stringify(dist)};
+      for (let each = 0; each < 12; each++) console.log((await AzothDb.open(":memory:")).location);
+      process.exit(0);`;
+    const { stdout, stderr } = spawnSync(process.execPath, ["--input-type=module", "--eval", program], {
+      encoding: "utf8",
+    });
+    const files = stdout.trim().split("\n");
+    expect(stderr).toBe("");
+    expect(files).toHaveLength(12);
+    for (const file of files) expect(existsSync(dirname(file))).toBe(false);
+  });
+
+  test("needs a place for temporary files", async () => {
+    vi.stubEnv("TMPDIR", join(scratchDirectory(), "missing"));
+    try {
+      await expect(AzothDb.open(":memory:")).rejects.toMatchObject({ name: "AzothError", code: "STORE_NOT_WRITABLE" });
+    } finally {
+      vi.unstubAllEnvs();
+    }
   });
 });
 

@@ -4,15 +4,13 @@
  * Other processes may have the same file open; each write takes the write lock at its begin, so a
  * transaction never fails half-way for want of it.
  */
-import fs from "node:fs";
-import os from "node:os";
-import path from "node:path";
 import { systemClock } from "../../clock.ts";
 import { AzothError, quote } from "../../errors.ts";
 import { boundedText } from "../../limits.ts";
 import type { Engine, EngineTransaction } from "../../store/engine.ts";
 import { backUp } from "./backup.ts";
 import { Connection, loadDriver, type SqliteDriver } from "./driver.ts";
+import { makeMemoryPlace } from "./memory-place.ts";
 import { Names } from "./names.ts";
 import { isBusy, isDriverError, sqliteCode, storeError } from "./sqlite-errors.ts";
 import { SqliteReads } from "./sqlite-reads.ts";
@@ -40,9 +38,7 @@ const inMemory = ":memory:";
 export async function openSqlite(location: string, options: SqliteOptions): Promise<Engine> {
   const driver = options.driver ?? (await loadDriver());
   if (location === inMemory) {
-    // A real file in a private place: an in-memory database could not be read while it is being written.
-    const directory = fs.mkdtempSync(path.join(os.tmpdir(), "azoth-memory-"));
-    const discard = () => fs.rmSync(directory, { recursive: true, force: true });
+    const { directory, discard } = makeMemoryPlace();
     return new SqliteEngine(prepareStoreFile(directory, driver), { ...options, driver, synchronous: "OFF", discard });
   }
   const synchronous = options.durability === "full" ? "FULL" : "NORMAL";
