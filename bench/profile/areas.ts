@@ -53,7 +53,9 @@ function placeInSqlite(frames: readonly Frame[]): Place {
   });
   if (asker === undefined) return { area: "SQLite: statements", name: "SQLite" };
   const file = packageFile(asker) ?? "";
-  const commits = file === "engines/sqlite/sqlite-engine.js" && asker.functionName === "write";
+  const commits = frames.some((frame) => {
+    return packageFile(frame) === "engines/sqlite/driver.js" && frame.functionName === "commit";
+  });
   const area = commits ? "SQLite: commit (write-ahead log, fsync)" : "SQLite: statements";
   return { area, name: `SQLite ← ${asker.functionName} ${file}:${asker.line}` };
 }
