@@ -33,7 +33,7 @@ const step: fc.Arbitrary<Step> = fc.record({
   verb: fc.oneof(
     { weight: 5, arbitrary: fc.constantFrom("schedule", "cancel", "pause", "resume", "run-now") },
     { weight: 2, arbitrary: fc.constantFrom("append", "insert", "flush", "throw") },
-  ) as fc.Arbitrary<Step["verb"]>,
+  ),
   payload: fc.integer({ min: 0, max: 3 }),
 });
 const call: fc.Arbitrary<Call> = fc.record({
