@@ -4,6 +4,11 @@ import { maxNameLength } from "./limits.ts";
 
 const unprintable = /[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u;
 
+/** False for texts that no name has in it: control characters, marks of direction, halves of characters. */
+export function isPrintable(text: string): boolean {
+  return !unprintable.test(text);
+}
+
 /** Returns the name if it is 1 to 255 printable characters. @throws AzothError with `code` */
 export function parseName(value: unknown, what: string, code: ErrorCode): string {
   if (typeof value !== "string") throw new AzothError(code, `${what} must be a string, and is ${quote(value)}.`);
@@ -13,7 +18,7 @@ export function parseName(value: unknown, what: string, code: ErrorCode): string
       `${what} must have 1 to ${maxNameLength} characters, and ${quote(value)} has ${value.length}.`,
     );
   }
-  if (value.trim() !== value || unprintable.test(value)) {
+  if (value.trim() !== value || !isPrintable(value)) {
     throw new AzothError(
       code,
       `${what} must have no control characters and no spaces around it, and is ${quote(value)}.`,

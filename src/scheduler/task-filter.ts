@@ -1,7 +1,7 @@
 /** Which tasks to list. */
 import { AzothError, quote } from "../errors.ts";
 import { defaultPageSize, maxPageSize } from "../limits.ts";
-import { readFields, readSafely } from "../names.ts";
+import { isPrintable, parseName, readFields, readSafely } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import type { TaskQuery } from "../store/engine.ts";
 import type { TaskInfo } from "../store/task-info.ts";
@@ -40,10 +40,9 @@ export function parseTaskFilter(filter: TaskFilter): TaskQuery {
   const { enabled, taskType, idPrefix, limit = defaultPageSize, cursor, dueFrom, dueUntil } = fields;
   if (enabled !== undefined && typeof enabled !== "boolean")
     throw invalid(`has enabled: ${quote(enabled)}, which is no boolean`);
-  for (const [name, value] of Object.entries({ taskType, idPrefix, cursor })) {
-    if (value !== undefined && typeof value !== "string")
-      throw invalid(`has ${name}: ${quote(value)}, which is no string`);
-  }
+  if (taskType !== undefined) parseName(taskType, "The task filter's taskType", "INVALID_FILTER");
+  if (idPrefix !== undefined && !(typeof idPrefix === "string" && isPrintable(idPrefix)))
+    throw invalid(`has idPrefix: ${quote(idPrefix)}, which no id begins with`);
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
     throw invalid(`has limit: ${quote(limit)}; it takes a whole number from 1 to ${maxPageSize}`);
   }
@@ -73,10 +72,9 @@ function parseStates(state: TaskFilter["state"]): readonly TaskStateName[] | und
   return [...states] as readonly TaskStateName[];
 }
 
-function parseCursor(cursor: string): number {
-  const seq = /^\d{1,15}$/.test(cursor) ? Number(cursor) : Number.NaN;
-  if (Number.isNaN(seq)) throw invalid(`has cursor: ${quote(cursor)}, which no listing returned`);
-  return seq;
+function parseCursor(cursor: unknown): number {
+  if (typeof cursor === "string" && /^\d{1,15}$/.test(cursor)) return Number(cursor);
+  throw invalid(`has cursor: ${quote(cursor)}, which no listing returned`);
 }
 
 function invalid(what: string): AzothError {

@@ -3,7 +3,7 @@ import { yieldToEventLoop } from "../clock.ts";
 import { decodeJson } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import { maxPageSize } from "../limits.ts";
-import { readFields, readSafely } from "../names.ts";
+import { parseName, readFields, readSafely } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import { decodeLifecycleData } from "../tasks/event-codec.ts";
 import type { LifecycleData, TaskScheduledData } from "../tasks/events.ts";
@@ -81,8 +81,7 @@ export function parseLogFilter(filter: LogFilter): EventQuery {
   const { after = 0, taskId, eventTypes, since, until } = fields;
   if (!Number.isSafeInteger(after) || after < 0)
     throw invalid(`has after: ${quote(after)}, which is no position (0, 1, 2, …)`);
-  if (taskId !== undefined && typeof taskId !== "string")
-    throw invalid(`has taskId: ${quote(taskId)}, which is no string`);
+  if (taskId !== undefined) parseName(taskId, "The log filter's taskId", "INVALID_FILTER");
   const types = readSafely("The log filter", "INVALID_FILTER", () => parseEventTypes(eventTypes));
   const sinceMs = since === undefined ? undefined : parseInstant(since, "since");
   const untilMs = until === undefined ? undefined : parseInstant(until, "until");
@@ -102,10 +101,10 @@ export function parseLogFilter(filter: LogFilter): EventQuery {
 
 function parseEventTypes(eventTypes: readonly string[] | undefined): readonly string[] | undefined {
   if (eventTypes === undefined) return undefined;
-  // Not `every`, which passes over holes.
-  const wrong = Array.isArray(eventTypes) ? eventTypes.findIndex((type) => typeof type !== "string") : 0;
-  if (wrong === -1) return [...eventTypes];
-  throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
+  if (!Array.isArray(eventTypes)) throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
+  // Not `map`, which passes over holes.
+  for (const type of eventTypes as readonly unknown[]) parseName(type, "The log filter's eventTypes", "INVALID_FILTER");
+  return [...(eventTypes as readonly string[])];
 }
 
 function invalid(what: string): AzothError {

@@ -1,7 +1,7 @@
 /** The event handlers of one scheduler: where they stand, and their dead letters. */
 import { AzothError, quote } from "../errors.ts";
 import { defaultPageSize, maxPageSize } from "../limits.ts";
-import { parseFunction, readFields } from "../names.ts";
+import { parseFunction, parseName, readFields } from "../names.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { systemEvent } from "../store/system-events.ts";
 import { parseReason } from "../store/task-verbs.ts";
@@ -96,9 +96,7 @@ export class EventHandlers {
     const keys = ["handler", "after", "limit"];
     const fields = readFields<typeof filter>(filter, keys, "The dead letter filter", "INVALID_FILTER");
     const { handler, after = 0, limit = defaultPageSize } = fields;
-    if (handler !== undefined && typeof handler !== "string") {
-      throw new AzothError("INVALID_FILTER", `handler must be the name of one, and is ${quote(handler)}.`);
-    }
+    if (handler !== undefined) parseName(handler, "handler", "INVALID_FILTER");
     if (!Number.isSafeInteger(after) || after < 0 || !Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
       throw new AzothError(
         "INVALID_FILTER",

@@ -114,7 +114,9 @@ function decideResume(state: TaskState, context: DecisionContext): LifecycleEven
   if (scheduledForMs === null || runAtMs === null) return [event("TaskResumed", {}, nowMs)];
   const schedule = anchoredSchedule(state);
   const next = plannedAfter(schedule, afterMs, context);
-  const overdue = isRecurring(schedule) && state.retryCount === 0 && runAtMs <= nowMs;
+  // A run that was asked for by hand is on no schedule, and is not skipped with it.
+  const planned = plannedAfter(schedule, scheduledForMs - 1, context)?.scheduledForMs === scheduledForMs;
+  const overdue = planned && state.retryCount === 0 && runAtMs <= nowMs;
   if (!overdue || next === undefined) return [event("TaskResumed", { runAtMs }, nowMs)];
   // Nobody expects a burst on resuming: what fell into the pause is skipped, and said so.
   const resumed = event("TaskResumed", { runAtMs: next.scheduledForMs, next }, nowMs);

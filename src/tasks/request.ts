@@ -19,7 +19,10 @@ export interface ScheduleTaskRequest<TaskType extends string = string, Payload =
   readonly taskType: TaskType;
   /** Made by `cron`, `interval`, `oneTime` or `immediate`. */
   readonly schedule: Schedule;
-  /** Handed to the handler; checked by its schema now and again before each run. Defaults to null. */
+  /**
+   * Handed to the handler; checked by its schema now and again before each run. Defaults to null; a schema that
+   * refuses null is asked for undefined, so that its optional and default parts work.
+   */
   readonly payload?: Payload;
   /** Higher runs first among tasks due at the same instant; -1,000,000 to 1,000,000. Defaults to 0. */
   readonly priority?: number;

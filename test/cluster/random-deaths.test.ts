@@ -2,7 +2,7 @@
  * Whatever happens to its processes, at whatever moment: nothing acknowledged is lost, and each occurrence is
  * recorded once. A seed draws the moments and the load; a machine has its own pace, so it does not draw all.
  *
- *     CLUSTER_ROUNDS=200 CLUSTER_WORKERS=2 CLUSTER_SEED=7 npx vitest run test/cluster/random-deaths.test.ts
+ *     CLUSTER_ROUNDS=200 CLUSTER_WORKERS=2 SEED=7 npx vitest run test/cluster/random-deaths.test.ts
  */
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -16,9 +16,9 @@ import { dismiss, type Stage, test } from "./stage.ts";
 const rounds = Number(process.env.CLUSTER_ROUNDS ?? 8);
 /** Processes under load at one time, of which each round kills one. */
 const workers = Number(process.env.CLUSTER_WORKERS ?? 1);
-const seed = Number(process.env.CLUSTER_SEED ?? Date.now() % 1_000_000);
+const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 const timeout = 60_000 + rounds * 10_000;
-console.log(`CLUSTER_SEED=${seed}`);
+console.log(`SEED=${seed}`);
 
 const claimMs = 300;
 /** A process is killed at most this long after its scheduler was at work. */
@@ -77,7 +77,7 @@ function report(what: string, { acknowledged }: Promises, log: Log): void {
   );
 }
 
-test(`${rounds} kills under load (CLUSTER_SEED=${seed})`, { timeout }, async ({ stage }) => {
+test(`${rounds} kills under load (SEED=${seed})`, { timeout }, async ({ stage }) => {
   const random = seededRandom(seed);
   const location = stage.directory();
   const promises = new Promises();
@@ -101,7 +101,7 @@ test(`${rounds} kills under load (CLUSTER_SEED=${seed})`, { timeout }, async ({ 
   report(`${rounds} kills`, promises, await finish(stage, config(location, "last"), promises));
 });
 
-test(`${rounds} misfortunes of three processes (CLUSTER_SEED=${seed})`, { timeout }, async ({ stage }) => {
+test(`${rounds} misfortunes of three processes (SEED=${seed})`, { timeout }, async ({ stage }) => {
   const random = seededRandom(seed + 1);
   const location = stage.directory();
   const promises = new Promises();

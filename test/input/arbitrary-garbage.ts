@@ -233,6 +233,8 @@ export const nastyText: fc.Arbitrary<string> = fc.oneof(
     "𠜎",
     "\ud800",
     "\u{10ffff}",
+    "x\u{10ffff}\u{10ffff}y",
+    "x",
     "\ufffe",
     "\ufffd",
     "TaskScheduled",

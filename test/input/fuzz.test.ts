@@ -434,7 +434,8 @@ describe("texts that mean something elsewhere", () => {
         for (const taskId of accepted) {
           expect(await scheduler.getTask(taskId)).toMatchObject({ taskId, payload: taskId });
           const { tasks } = await scheduler.listTasks({ idPrefix: taskId, limit: 1_000 });
-          expect(tasks.map((task) => task.taskId)).toContain(taskId);
+          const under = accepted.filter((id) => id.startsWith(taskId));
+          if (tasks.length < 1_000) expect(tasks.map((task) => task.taskId)).toEqual(expect.arrayContaining(under));
           expect(tasks.every((task) => task.taskId.startsWith(taskId))).toBe(true);
           const { updatedAt } = await scheduler.cancelTask(taskId, taskId);
           const types = [];
@@ -476,12 +477,18 @@ describe("texts that mean something elsewhere", () => {
   test("are data in bound parameters of SQL, and in filters", async () => {
     await fc.assert(
       fc.asyncProperty(nastyText, async (text) => {
-        const [row] = await db.query("SELECT ? AS given", [text]);
-        if (!/[\p{Cs}\0]/u.test(text)) expect(row).toEqual({ given: text });
-        for (const filter of [{ idPrefix: text }, { taskType: text }]) await scheduler.listTasks(filter);
-        await drain(db.readLog({ taskId: text }));
-        await drain(db.readLog({ eventTypes: [text], after: 1_000_000 }));
-        expect(await scheduler.eventHandlers.deadLetters({ handler: text })).toEqual([]);
+        await succeedsOrRefuses(async () => {
+          expect(await db.query("SELECT ? AS given", [text])).toEqual([{ given: text }]);
+        });
+        for (const filter of [{ idPrefix: text }, { taskType: text }]) {
+          await succeedsOrRefuses(() => scheduler.listTasks(filter));
+        }
+        for (const filter of [{ taskId: text }, { eventTypes: [text] }]) {
+          await succeedsOrRefuses(() => drain(db.readLog({ ...filter, after: 1_000_000 })));
+        }
+        await succeedsOrRefuses(async () => {
+          expect(await scheduler.eventHandlers.deadLetters({ handler: text })).toEqual([]);
+        });
       }),
       fcParameters(100),
     );

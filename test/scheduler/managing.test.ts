@@ -87,6 +87,26 @@ describe("scheduling", () => {
     expect(await kit.db.verify()).toMatchObject({ ok: true, tasks: 1 });
   });
 
+  test("many is all or nothing also where a rule refuses one in the commit itself; others of that commit are kept", async () => {
+    // An hour before the last instant that a Date can hold, an interval of two hours has no next occurrence.
+    await using kit = await openKit({ handlers: [idle], start: 8.64e15 - 3_600_000 });
+    const good = { taskType: "job", schedule: oneTime(8.64e15 - 60_000) };
+    const { commits } = kit;
+    const outcomes = await Promise.allSettled([
+      kit.scheduler.scheduleTasks([{ ...good, taskId: "before" }]),
+      kit.scheduler.scheduleTasks([
+        { ...good, taskId: "a" },
+        { ...good, taskId: "b", schedule: interval("2h") },
+      ]),
+      kit.scheduler.scheduleTasks([{ ...good, taskId: "after" }]),
+    ]);
+    expect(outcomes.map(({ status }) => status)).toEqual(["fulfilled", "rejected", "fulfilled"]);
+    expect(kit.commits - commits).toBe(1);
+    expect((await kit.scheduler.listTasks()).tasks.map(({ taskId }) => taskId)).toEqual(["before", "after"]);
+    expect((await eventsOf(kit, "TaskScheduled")).map(({ taskId }) => taskId)).toEqual(["before", "after"]);
+    expect(await kit.db.verify()).toMatchObject({ ok: true });
+  });
+
   test("the same id twice in one call keeps the last, and both are in the log", async () => {
     await using kit = await createTestScheduler({ handlers: [idle] });
     const request = { taskId: "task", taskType: "job", schedule: later } as const;

@@ -1,9 +1,10 @@
 /** Storage that fails in the middle: at every single statement of a commit, nothing is half-written and nothing acknowledged is lost. */
+import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { immediate } from "../../src/schedule/immediate.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { taskHandler } from "../../src/scheduler/task-handler.ts";
-import type { AzothDb } from "../../src/store/azoth-db.ts";
+import { AzothDb } from "../../src/store/azoth-db.ts";
 import { type Fault, failAt, faultyDriver, resultCode } from "./faulty-driver.ts";
 import { eventsOf, openStore, scratchDirectory, until } from "./scratch-stores.ts";
 
@@ -163,4 +164,52 @@ test("a commit that takes effect although it seems to fail leaves no task behind
     expect(own.filter(({ eventType }) => eventType === "worked")).toHaveLength(1);
     expect(own.filter(({ eventType }) => eventType === "TaskExecuted")).toHaveLength(1);
   }
+});
+
+test.each(faults)("%s at any statement of an opening leaves nothing half-made", async (_name, code, fault) => {
+  const faulty = await faultyDriver();
+  faulty.everywhere = true;
+  const directory = scratchDirectory();
+  for (let call = 0; ; call++) {
+    failAt(faulty, call, fault);
+    const [settled] = await Promise.allSettled([AzothDb.open(directory, { sqliteDriver: faulty.driver })]);
+    faulty.plan = undefined;
+    if (settled.status === "fulfilled") {
+      expect(call).toBeGreaterThan(5);
+      await settled.value.close();
+      break;
+    }
+    expect(settled.reason, `call ${call}`).toMatchObject({ name: "AzothError", code });
+    // Either nothing is there yet, or a whole store.
+    const left = readdirSync(directory).filter((name) => !/-(wal|shm)$/.test(name));
+    expect([[], ["azoth.db"]]).toContainEqual(left);
+    const db = await openStore(left.length === 0 ? scratchDirectory() : directory);
+    expect(await db.verify()).toMatchObject({ ok: true });
+    await db.close();
+  }
+});
+
+test.each(faults)("%s of the reading connection passes by", async (_name, code, fault) => {
+  const { db, faulty } = await faultyStore();
+  const failures = new Set<string>();
+  const scheduler = new Scheduler(db, {
+    handlers: [taskHandler({ taskType: "work", execute: () => ({ eventType: "worked" }) })],
+    pollInterval: "20ms",
+    onSignal: (signal) => {
+      if (signal.name === "store.failed" && "code" in signal.error) failures.add(signal.error.code);
+    },
+  });
+  await scheduler.start();
+  faulty.everywhere = true;
+  faulty.plan = (sql) => (sql.startsWith("SELECT") ? fault : undefined);
+  await expect(db.lastPosition()).rejects.toMatchObject({ name: "AzothError", code });
+  await expect(db.verify()).rejects.toMatchObject({ name: "AzothError", code });
+  await expect(eventsOf(db)).rejects.toMatchObject({ name: "AzothError", code });
+  await expect(scheduler.getTask("t")).rejects.toMatchObject({ name: "AzothError", code });
+  await until(() => failures.has(code), "the loop has met it");
+  faulty.plan = undefined;
+  await scheduler.scheduleTask(request("t"));
+  await until(async () => (await scheduler.getTask("t"))?.state === "completed", "the task has run");
+  await scheduler.stop();
+  expect(await db.verify()).toMatchObject({ ok: true });
 });

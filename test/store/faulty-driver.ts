@@ -21,8 +21,10 @@ export interface FaultyDriver {
   readonly driver: SqliteDriver;
   /** Asked before each statement of a connection that has written: how it is to fail, if it is. */
   plan: ((sql: string) => Fault | undefined) | undefined;
-  /** Statements of connections that have written, since the plan was set. */
+  /** Statements that were asked about since the plan was set. */
   calls: number;
+  /** Asks before every statement of every connection, also of those that only read. */
+  everywhere: boolean;
 }
 
 /** Fails the call with this number, counted from 0, and no other. */
@@ -37,6 +39,7 @@ export async function faultyDriver(): Promise<FaultyDriver> {
     driver: { DatabaseSync: databaseClass() },
     plan: undefined,
     calls: 0,
+    everywhere: false,
   };
   return faulty;
 
@@ -68,7 +71,8 @@ export async function faultyDriver(): Promise<FaultyDriver> {
 
       #guard<T>(sql: string, work: () => T): T {
         this.#hasWritten ||= sql.startsWith("BEGIN IMMEDIATE");
-        if (!this.#hasWritten || faulty.plan === undefined || sql === "ROLLBACK") return work();
+        const isAsked = this.#hasWritten || faulty.everywhere;
+        if (!isAsked || faulty.plan === undefined || sql === "ROLLBACK") return work();
         faulty.calls++;
         const fault = faulty.plan(sql);
         if (fault === undefined) return work();

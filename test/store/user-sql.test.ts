@@ -17,7 +17,7 @@ async function store(): Promise<AzothDb> {
 const refusal = { name: "AzothError", code: "INVALID_SQL" };
 
 describe("refused are", () => {
-  test.each([
+  const statements = [
     "BEGIN",
     "begin immediate",
     "COMMIT",
@@ -84,27 +84,44 @@ describe("refused are", () => {
     "SELECT",
     "SELECT * FROM nowhere",
     "SELECT \0",
-  ])("%s", async (sql) => {
+  ];
+
+  test("statements that reach beyond their transaction or their tables, or that are none", async () => {
     const db = await store();
     const before = await db.lastPosition();
-    await db.transaction(async (tx) => {
-      await tx.execute("INSERT INTO notes (id) VALUES (1)");
-      for (const call of [tx.execute.bind(tx), tx.query.bind(tx)]) {
-        const error: unknown = await call(sql).catch((thrown: unknown) => thrown);
-        expect(error).toMatchObject(refusal);
-        expect((error as Error).message.length).toBeLessThan(600);
-      }
-      await tx.execute("INSERT INTO notes (id) VALUES (2)");
-    });
-    expect(await valueOf(db, "SELECT count(*) FROM notes WHERE id < 3")).toBe(2);
-    await expect(db.query(sql)).rejects.toMatchObject(refusal);
+    for (const sql of statements) {
+      await db.transaction(async (tx) => {
+        await tx.execute("INSERT INTO notes (body) VALUES (?)", [null]);
+        for (const call of [tx.execute.bind(tx), tx.query.bind(tx)]) {
+          const error: unknown = await call(sql).catch((thrown: unknown) => thrown);
+          expect(error, sql).toMatchObject(refusal);
+          expect((error as Error).message.length).toBeLessThan(600);
+        }
+        // The rest of the transaction is still usable.
+        await tx.execute("INSERT INTO notes (body) VALUES (?)", [null]);
+      });
+      await expect(db.query(sql), sql).rejects.toMatchObject(refusal);
+    }
+    expect(await valueOf(db, "SELECT count(*) FROM notes")).toBe(2 * statements.length);
     expect(await db.lastPosition()).toBe(before);
     expect(await db.verify()).toMatchObject({ ok: true, tasks: 1 });
   });
 });
 
+test.each<unknown>([5, null, undefined, {}, Symbol("x"), ["SELECT 1"], Buffer.from("SELECT 1")])(
+  "refused is what is no text: %o",
+  async (sql) => {
+    const db = await openStore();
+    await db.transaction(async (tx) => {
+      await expect(tx.execute(sql as string)).rejects.toMatchObject(refusal);
+      await expect(tx.query(sql as string)).rejects.toMatchObject(refusal);
+    });
+    await expect(db.query(sql as string)).rejects.toMatchObject(refusal);
+  },
+);
+
 describe("allowed are", () => {
-  test.each([
+  const statements = [
     "INSERT INTO notes (body) SELECT data FROM azoth_events",
     "INSERT INTO notes (body) SELECT e.data FROM azoth_events e JOIN azoth_tasks ON azoth_tasks.seq = e.task",
     "INSERT INTO notes (body) VALUES ('COMMIT; DELETE FROM azoth_tasks')",
@@ -123,9 +140,17 @@ describe("allowed are", () => {
     "SELECT * FROM azoth_tasks",
     "VALUES (1)",
     "EXPLAIN QUERY PLAN SELECT * FROM azoth_tasks",
-  ])("%s", async (sql) => {
+  ];
+
+  test("statements on the user's own tables, whatever they read and say", async () => {
     const db = await store();
-    await db.transaction((tx) => tx.execute(sql));
+    for (const sql of statements) {
+      const tried = db.transaction(async (tx) => {
+        await tx.execute(sql);
+        throw new Error("enough");
+      });
+      await expect(tried, sql).rejects.toThrow("enough");
+    }
     expect(await db.verify()).toMatchObject({ ok: true, tasks: 1 });
   });
 });
@@ -190,7 +215,8 @@ describe("parameters", () => {
     [null, "null"],
     ["abc", "a string"],
   ])("%o are refused: %s", async (parameters) => {
-    const db = await store();
+    const db = await openStore(":memory:");
+    await db.transaction((tx) => tx.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)"));
     const values = parameters as SqlValue[];
     const sql = "SELECT id FROM notes WHERE body = ?";
     await db.transaction(async (tx) => {

@@ -142,6 +142,13 @@ describe("run now", () => {
     expect(story.succeed().task.phase).toBe("completed");
   });
 
+  test("that could not start before a pause is not forgotten by it", () => {
+    const story = Story.of(everyTenMinutes).at("00:07").runNow().pause().at("00:08").resume();
+    expect(story.then).toEqual(["TaskResumed"]);
+    expect(story.start().data("TaskStarted")).toMatchObject({ scheduledForMs: at("00:07") });
+    expect(story.succeed().data("TaskExecuted").next).toEqual({ scheduledForMs: at("00:10") });
+  });
+
   test("twice at one instant gives two nominal times", () => {
     const story = Story.of(everyTenMinutes).at("00:07").runNow().start().succeed().runNow().start();
     expect(story.data("TaskStarted").scheduledForMs).toBe(at("00:07:00.001"));

@@ -9,8 +9,9 @@ export class Names {
   find(connection: Connection, name: string): number | undefined {
     const known = this.#ids.get(name);
     if (known !== undefined) return known;
-    const row = connection.get<{ id: number }>("SELECT id FROM azoth_names WHERE name = ?", name);
-    return row === undefined ? undefined : this.#remember(row.id, name);
+    const row = connection.get<{ id: number; name: string }>("SELECT id, name FROM azoth_names WHERE name = ?", name);
+    // Drivers cut a text at its NUL and mend half characters, and then find the row of another name.
+    return row?.name === name ? this.#remember(row.id, name) : undefined;
   }
 
   /** The number of a name, given out now if need be. Inside of a write transaction only. */

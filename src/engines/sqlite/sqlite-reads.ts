@@ -102,13 +102,15 @@ export class SqliteReads implements EngineReads {
     });
   }
 
+  /** Reads that have to be of one moment. */
   #readSnapshot<T>(work: () => T): Promise<T> {
     return this.#read(() => {
       this.#connection.exec("BEGIN");
       try {
         return work();
       } finally {
-        this.#connection.exec("COMMIT");
+        // There is nothing to commit, and it must not cover what went wrong.
+        this.#connection.rollBack();
       }
     });
   }

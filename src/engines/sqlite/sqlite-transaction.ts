@@ -15,7 +15,7 @@ import type {
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
 import * as coordination from "./coordination.ts";
-import { refuseBrokenKeys } from "./deferred-keys.ts";
+import { refuseBrokenKeys, tablesWithDeferredKeys } from "./deferred-keys.ts";
 import type { Connection } from "./driver.ts";
 import { appendEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
 import type { Names } from "./names.ts";
@@ -30,6 +30,8 @@ export class SqliteTransaction implements EngineTransaction {
   readonly #tasks: TaskRows;
   #depth = 0;
   #ranUserSql = false;
+  /** Known once it was asked for, until a statement of the user's may have changed it. */
+  #deferredTables: readonly string[] | undefined;
 
   readonly #running: RunningTasks;
 
@@ -152,13 +154,23 @@ export class SqliteTransaction implements EngineTransaction {
   }
 
   async execute(sql: string, parameters: readonly SqlValue[]): Promise<number> {
-    this.#ranUserSql = true;
+    this.#noteUserSql(sql);
     return executeUserSql(this.#connection, sql, parameters);
   }
 
   async query(sql: string, parameters: readonly SqlValue[]): Promise<SqlRow[]> {
-    this.#ranUserSql = true;
+    this.#noteUserSql(sql);
     return queryUserSql(this.#connection, sql, parameters);
+  }
+
+  #noteUserSql(sql: string): void {
+    this.#ranUserSql = true;
+    if (typeof sql !== "string" || /create|alter|drop/i.test(sql)) this.#deferredTables = undefined;
+  }
+
+  #refuseBrokenKeys(): void {
+    this.#deferredTables ??= tablesWithDeferredKeys(this.#connection);
+    refuseBrokenKeys(this.#connection, this.#deferredTables);
   }
 
   async nested<T>(work: () => Promise<T>): Promise<T> {
@@ -166,10 +178,11 @@ export class SqliteTransaction implements EngineTransaction {
     this.#connection.exec(`SAVEPOINT ${savepoint}`);
     try {
       const result = await work();
-      if (this.#ranUserSql) refuseBrokenKeys(this.#connection);
+      if (this.#ranUserSql) this.#refuseBrokenKeys();
       this.#connection.exec(`RELEASE ${savepoint}`);
       return result;
     } catch (error) {
+      this.#deferredTables = undefined;
       // A void transaction is rolled back as a whole; there may be no savepoint left.
       if (!this.#connection.isVoid) this.#connection.exec(`ROLLBACK TO ${savepoint}; RELEASE ${savepoint}`);
       this.#names.forget();

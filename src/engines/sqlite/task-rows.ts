@@ -1,4 +1,5 @@
 /** The task projection in SQL: rows to states and back. */
+import { maxNameLength } from "../../limits.ts";
 import {
   type Contradiction,
   decodeDefinition,
@@ -45,6 +46,8 @@ const insertTasks = new ChunkedInsert("azoth_tasks", allColumns);
 const insertRebuilt = new ChunkedInsert("azoth_tasks_rebuilt", allColumns);
 const updateProgress = `UPDATE azoth_tasks SET ${assignments(progressColumns)} WHERE seq = ?`;
 const updateAll = `UPDATE azoth_tasks SET ${assignments([...definitionColumns, ...progressColumns])} WHERE seq = ?`;
+/** What sorts after every id: longer than any, of the last character there is. */
+const pastAnyId = "\u{10FFFF}".repeat(maxNameLength);
 /** A row as one JSON array: a driver takes several times as long to hand over two dozen columns one by one. */
 const selectTasks = `SELECT json_array(${allColumns.join(", ")}) AS columns FROM azoth_tasks`;
 
@@ -181,7 +184,7 @@ export class TaskRows {
     if (query.dueFromMs !== undefined) add("due_at_ms >= ?", query.dueFromMs);
     if (query.dueUntilMs !== undefined) add("due_at_ms < ?", query.dueUntilMs);
     // A range instead of LIKE: it needs no escapes, and uses the index.
-    if (query.idPrefix !== undefined) add("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}\u{10FFFF}`);
+    if (query.idPrefix !== undefined) add("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}${pastAnyId}`);
     return this.#many(
       `${selectTasks} WHERE ${conditions.join(" AND ")} ORDER BY seq LIMIT ?`,
       ...parameters,

@@ -20,6 +20,8 @@ const ownName = /^(?:azoth|sqlite)_/;
 /** Returns whether the statement is of the kind that changes rows. @throws AzothError INVALID_SQL */
 export function checkStatement(sql: unknown): { readonly changesRows: boolean } {
   if (typeof sql !== "string") throw refusal(`A statement must be a text of SQL, and is ${quote(sql)}`);
+  // SQLite would run what stands before it, and drop the rest in silence.
+  if (sql.includes("\0")) throw refusal(`A statement cannot have a NUL, and is ${quote(sql)}`);
   const tokens = tokensOf(sql);
   const verb = tokens[0];
   if (verb === undefined) throw refusal(`A statement must be a text of SQL, and is ${quote(sql)}`);

@@ -265,7 +265,7 @@ async function useStore(directory: string): Promise<void> {
   }
 }
 
-/** AZOTH_FLIPS files are tried, drawn from AZOTH_SEED. */
+/** AZOTH_FLIPS files are tried, drawn from SEED. */
 const flips = Number(process.env["AZOTH_FLIPS"] ?? 60);
 
 describe("flipped bits", () => {
@@ -294,7 +294,7 @@ describe("flipped bits", () => {
   test("in the pages lead to no error but ours, and to no harm that verify does not see", {
     timeout: 60_000,
   }, async () => {
-    const seed = Number(process.env["AZOTH_SEED"] ?? Date.now() % 1_000_000_007);
+    const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000_007);
     const random = seededRandom(seed);
     const { size } = statSync(sound);
     for (let round = 0; round < flips; round++) {

@@ -11,7 +11,7 @@ import { Scheduler } from "../../../src/scheduler/scheduler.ts";
 import { eventsOf, openStore, scratchDirectory, until } from "../../store/scratch-stores.ts";
 import { startWorker } from "../store-worker.ts";
 
-const seed = Number(process.env["AZOTH_SEED"] ?? Date.now() % 1_000_000_007);
+const seed = Number(process.env["SEED"] ?? Date.now() % 1_000_000_007);
 const cuts = Number(process.env["AZOTH_CUTS"] ?? 40);
 
 /** What a process that was killed under load has left, and what it had acknowledged when its log had which size. */
