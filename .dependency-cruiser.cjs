@@ -141,6 +141,13 @@ const rules = [
     to: { path: "node_modules/@photostructure/" },
   },
   {
+    name: "pg-in-its-engine",
+    severity: "error",
+    comment: "Only the PostgreSQL engine knows pg, and loads it when a store is opened.",
+    from: { path: "^src/", pathNot: "^src/engines/postgres/driver\\.ts$" },
+    to: { path: "node_modules/(@types/)?pg/" },
+  },
+  {
     name: "standard-schema-as-types",
     severity: "error",
     comment: "@standard-schema/spec is an interface; nothing of it exists at run time.",

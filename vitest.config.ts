@@ -1,7 +1,26 @@
 import { fileURLToPath } from "node:url";
-import { defineConfig } from "vitest/config";
+import { configDefaults, defineConfig } from "vitest/config";
 
 const path = (relative: string): string => fileURLToPath(new URL(relative, import.meta.url));
+
+/** What runs on PostgreSQL only. */
+const onPostgres = [
+  "test/postgres/**/*.test.ts",
+  "test/contract/postgres.test.ts",
+  "test/cluster/postgres/**/*.test.ts",
+  "test/engines/postgres/**/*.test.ts",
+  "test/engines/joined/**/*.test.ts",
+  "test/store/postgres-*.test.ts",
+];
+
+/** What runs on each engine, through test/engine-under-test.ts. */
+const onBoth: string[] = [
+  "test/scheduler/**/*.test.ts",
+  "test/subscriptions/**/*.test.ts",
+  "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz}.test.ts",
+  "test/store/{backup,copy-log,deferred-keys,group-commit,interleaving,log,nested-writes}.test.ts",
+  "test/store/{open,other-processes,replay,transaction}.test.ts",
+];
 
 export default defineConfig({
   resolve: {
@@ -12,7 +31,6 @@ export default defineConfig({
     ],
   },
   test: {
-    include: ["test/**/*.test.ts"],
     // Processes, not threads: a native SQLite handle in a worker that is terminated can abort the whole run.
     pool: "forks",
     testTimeout: 30_000,
@@ -22,5 +40,27 @@ export default defineConfig({
       include: ["src/**"],
       reportsDirectory: "coverage",
     },
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "sqlite",
+          include: ["test/**/*.test.ts"],
+          exclude: [...configDefaults.exclude, ...onPostgres],
+          provide: { engineUnderTest: "sqlite" },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "postgres",
+          include: [...onPostgres, ...onBoth],
+          provide: { engineUnderTest: "postgres" },
+          // Only if the run has files of this project.
+          globalSetup: ["test/postgres/shared-server.ts"],
+          setupFiles: ["test/postgres/needs-server.ts"],
+        },
+      },
+    ],
   },
 });

@@ -14,6 +14,8 @@ export interface Clock {
    * Sleeps longer than {@link longestSleepMs} are shortened to it: callers look at the clock again when they wake.
    */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** True for a clock of its own time, such as a test's: it is not corrected by the database's. Defaults to false. */
+  readonly virtual?: boolean;
 }
 
 /** One day. setTimeout fires at once past 2^31-1 ms (24.8 days), and clocks jump: no sleep is longer. */

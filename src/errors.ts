@@ -126,15 +126,27 @@ export const errorCatalogue = {
     "Restore a backup; keep the damaged file for diagnosis.",
   ],
   STORE_BUSY: [
-    "Another process held the store's write lock for too long.",
-    "Look for a long transaction in another process, or raise busyTimeout.",
+    "Another transaction held what this one needs for too long, or the two collided.",
+    "Do it again; look for a long transaction elsewhere, or raise busyTimeout.",
   ],
   STORE_FULL: ["The disk is full; nothing of the commit was kept.", "Free space; the scheduler goes on by itself."],
   STORE_FAILED: ["The storage reported an I/O or SQL error; nothing of the commit was kept.", "See the cause."],
+  STORE_UNREACHABLE: [
+    "The database server cannot be reached, refuses the login, or was lost in the middle of a commit.",
+    "Check the URL and the server; schedulers go on by themselves when it is back.",
+  ],
   STORE_CLOSED: ["The store or scheduler is closed.", "Open it again."],
+  STORE_UNFINISHED: [
+    "The store is an unfinished copy of another one, and takes no writes before it is whole.",
+    "Call copyLog again with the same two stores; or remove the copy, and go on with the other store.",
+  ],
+  COPY_REFUSED: [
+    "A store cannot be copied: schedulers are at work on it, or the target is neither empty nor an unfinished copy of it.",
+    "Stop the schedulers; copy to a store in a new place.",
+  ],
   DRIVER_MISSING: [
-    "No SQLite driver is available on this Node version.",
-    "Use Node 22.13 or later, or install @photostructure/sqlite.",
+    "The package that reaches the database is not installed.",
+    "For SQLite use Node 22.13 or later, or install @photostructure/sqlite; for PostgreSQL install pg.",
   ],
   TRANSACTION_TIMEOUT: [
     "A transaction callback did not settle in time and was rolled back.",

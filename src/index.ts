@@ -32,7 +32,10 @@ export {
   taskHandler,
 } from "./scheduler/task-handler.ts";
 export { AzothDb, type AzothDbOptions } from "./store/azoth-db.ts";
-export type { SqlRow, SqlValue } from "./store/engine.ts";
+export { copyLog } from "./store/copy-log.ts";
+export type { CopiedLog, CopyOptions, CopyProgress } from "./store/copying.ts";
+export type { PostgresClient, SqlRow, SqlValue } from "./store/engine.ts";
+export type { JoinedTransaction } from "./store/joined-transaction.ts";
 export type { LifecyclePayloads as LifecycleData, LogFilter, RecordedEvent } from "./store/log.ts";
 export type { Difference, ReplayOptions, ReplayProgress, Verification } from "./store/replay.ts";
 export type { SystemEventData } from "./store/system-events.ts";

@@ -6,6 +6,11 @@ export type Random = () => number;
 /** The machine's randomness. */
 export const systemRandom: Random = () => Math.random();
 
+/** A text that no other process ever has: by it one tells one's own messages from those of others. */
+export function uniqueToken(): string {
+  return crypto.randomUUID();
+}
+
 /**
  * A small seeded generator (mulberry32) for tests and simulations: the same seed gives the same numbers.
  * Not for secrets.

@@ -1,12 +1,14 @@
 /**
- * The runs of one scheduler: a limited number of slots, the time each may take, and the finished ones that wait
- * to be recorded. A run keeps its slot until its handler has settled or the grace period after its signal is over.
+ * The runs of one scheduler: a limited number of slots, the time each may take, the tasks that were claimed ahead and
+ * wait for a slot, and the finished runs that wait to be recorded. A run keeps its slot until its handler has settled or
+ * the grace period after its signal is over.
  */
 import { yieldToEventLoop } from "../clock.ts";
 import { AzothError } from "../errors.ts";
+import { executionIdOf } from "../store/log.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import type { Failure } from "../tasks/events.ts";
-import type { TaskState } from "../tasks/task-state.ts";
+import type { Run, TaskState } from "../tasks/task-state.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { HandlerAdmission } from "./admission.ts";
 import { HandlerRun, failure, type Result } from "./handler-run.ts";
@@ -33,14 +35,35 @@ export interface ExecutorOptions {
 export class Executor {
   readonly #options: ExecutorOptions;
   readonly #running = new Map<string, HandlerRun>();
+  /** Claimed ahead, first come first served. */
+  readonly #claimed = new Map<string, TaskState>();
+  #claimedAtMs = 0;
   #reports: Report[] = [];
+  /** Executions whose ends are being recorded. */
+  readonly #recording = new Set<string>();
 
   constructor(options: ExecutorOptions) {
     this.#options = options;
   }
 
+  /** Slots that neither a run nor a claimed task is about to fill. */
   get freeSlots(): number {
-    return Math.max(0, this.#options.slots - this.#running.size);
+    return Math.max(0, this.#options.slots - this.#running.size - this.#claimed.size);
+  }
+
+  /** How many tasks were claimed ahead and wait for a slot. */
+  get waiting(): number {
+    return this.#claimed.size;
+  }
+
+  /** When the latest of them were claimed. */
+  get claimedAtMs(): number {
+    return this.#claimedAtMs;
+  }
+
+  /** Runs of tasks claimed ahead, of which the log does not know that they have started. */
+  get unrecordedStarts(): readonly HandlerRun[] {
+    return this.running.filter(({ startIsRecorded }) => !startIsRecorded);
   }
 
   get running(): readonly HandlerRun[] {
@@ -54,30 +77,70 @@ export class Executor {
   /** True for a run that has not come to its recorded end. */
   knows(executionId: string): boolean {
     return (
-      this.#running.has(executionId) || this.#reports.some(({ handlerRun }) => handlerRun.executionId === executionId)
+      this.#running.has(executionId) ||
+      this.#claimed.has(executionId) ||
+      this.#recording.has(executionId) ||
+      this.#reports.some(({ handlerRun }) => handlerRun.executionId === executionId)
     );
   }
 
+  /** Each is to be ended by `forgetReports` or `returnReports`. */
   takeReports(): Report[] {
     const reports = this.#reports;
     this.#reports = [];
+    for (const { handlerRun } of reports) this.#recording.add(handlerRun.executionId);
     return reports;
   }
 
-  /** Gives back reports whose commit failed: they go before newer ones. */
+  /** They are recorded. */
+  forgetReports(reports: readonly Report[]): void {
+    for (const { handlerRun } of reports) this.#recording.delete(handlerRun.executionId);
+  }
+
+  /** They could not be recorded, and go before newer ones. */
   returnReports(reports: readonly Report[]): void {
+    this.forgetReports(reports);
     this.#reports = [...reports, ...this.#reports];
   }
 
-  /** Starts runs whose claims are committed. */
+  /** Starts runs whose starts are committed. */
   start(states: readonly TaskState[]): void {
-    const { core, admission, telemetry } = this.#options;
     for (const state of states) {
-      if (state.run === null) continue;
-      const handlerRun = new HandlerRun({ core, admission, logger: telemetry.logger, state, run: state.run });
-      this.#running.set(handlerRun.executionId, handlerRun);
-      void this.#supervise(handlerRun);
+      if (state.run !== null) this.#launch(state, state.run);
     }
+  }
+
+  /** Takes tasks whose claims are committed; each is started when a slot is free. */
+  startWhenFree(states: readonly TaskState[]): void {
+    if (states.length === 0) return;
+    this.#claimedAtMs = this.#options.core.clock.now();
+    for (const state of states) {
+      if (state.run !== null) this.#claimed.set(executionIdOf(state.seq, state.run.number), state);
+    }
+    this.#fill();
+  }
+
+  /** Forgets claimed tasks that have not started: all, or those whose claims are gone. Returns them. */
+  dropClaimed(isGone: (executionId: string) => boolean = () => true): readonly TaskState[] {
+    const dropped = [...this.#claimed].filter(([executionId]) => isGone(executionId));
+    for (const [executionId] of dropped) this.#claimed.delete(executionId);
+    return dropped.map(([, state]) => state);
+  }
+
+  #fill(): void {
+    const { core, slots } = this.#options;
+    for (const [executionId, state] of this.#claimed) {
+      if (this.#running.size >= slots) return;
+      this.#claimed.delete(executionId);
+      if (state.run !== null) this.#launch(state, { ...state.run, startedAtMs: core.clock.now() });
+    }
+  }
+
+  #launch(state: TaskState, run: Run): void {
+    const { core, admission, telemetry } = this.#options;
+    const handlerRun = new HandlerRun({ core, admission, logger: telemetry.logger, state, run });
+    this.#running.set(handlerRun.executionId, handlerRun);
+    void this.#supervise(handlerRun);
   }
 
   /** Fires the signals of all runs for which `reasonOf` gives a reason. */
@@ -107,8 +170,7 @@ export class Executor {
       await handlerRun.change(gracePeriodMs);
       if (timedOut !== null || handlerRun.result === undefined) return this.#endUnheeding(handlerRun);
     }
-    this.#running.delete(handlerRun.executionId);
-    this.#report({ handlerRun, result: timedOut === null ? (handlerRun.result ?? null) : failure(timedOut) });
+    this.#end(handlerRun, { handlerRun, result: timedOut === null ? (handlerRun.result ?? null) : failure(timedOut) });
   }
 
   /** A handler that ignored its signal has settled at last, or its grace period is over. */
@@ -116,15 +178,22 @@ export class Executor {
     const { core, telemetry } = this.#options;
     const how = handlerRun.result === undefined ? "abandoned" : "settled";
     if (how === "abandoned") telemetry.emit({ name: "task.abandoned", ...runFacts(handlerRun) });
-    this.#running.delete(handlerRun.executionId);
     const nowMs = core.clock.now();
     const afterSignalMs = Math.max(0, nowMs - (handlerRun.stoppedAtMs ?? nowMs));
-    this.#report({ handlerRun, result: null, settled: { how, afterSignalMs } });
+    this.#end(handlerRun, { handlerRun, result: null, settled: { how, afterSignalMs } });
+  }
+
+  /** Its slot is free. */
+  #end(handlerRun: HandlerRun, report: Report): void {
+    this.#running.delete(handlerRun.executionId);
+    this.#fill();
+    this.#report(report);
   }
 
   #report(report: Report): void {
     this.#reports.push(report);
-    this.#options.onReport();
+    // While more start at once, the loop gathers what they bring about, and looks by itself.
+    if (this.#reports.length === 1 || this.#claimed.size === 0) this.#options.onReport();
   }
 }
 

@@ -47,6 +47,8 @@ export class HandlerRun {
   result: Result | undefined;
   /** When the signal fired, in epoch milliseconds. */
   stoppedAtMs: number | undefined;
+  /** False while the log knows of the claim only. */
+  startIsRecorded: boolean;
   readonly #options: HandlerRunOptions;
   #controller: AbortController | undefined;
   #stopReason: AzothError | undefined;
@@ -56,6 +58,7 @@ export class HandlerRun {
     this.#options = options;
     this.state = options.state;
     this.run = options.run;
+    this.startIsRecorded = options.state.phase === "running";
   }
 
   get executionId(): string {

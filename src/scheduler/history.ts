@@ -139,7 +139,7 @@ function after(
     case "TaskSnoozed":
       return { ...ended, outcome: "snoozed", retryAt: new Date(event.data.untilMs) };
     case "TaskReleased":
-      return { ...ended, outcome: event.data.because === "shutdown" ? "released" : "claim-lost" };
+      return { ...ended, outcome: event.data.because === "claim-lost" ? "claim-lost" : "released" };
     case "TaskCancelled":
       return { ...ended, outcome: "cancelled" };
     default:

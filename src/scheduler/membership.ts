@@ -13,6 +13,12 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 /** Tasks that one commit takes over from a lost instance. */
 const takeoverBatch = 500;
 
+/** The pause before the rest of a takeover: other transactions may hold some of its tasks. */
+const takeoverPauseMs = 10;
+
+/** A difference between clocks that an operator should know of, and every change of it by as much. */
+const worthTellingMs = 1_000;
+
 /** Heartbeats per claim time: two may be missed. */
 const beatsPerClaim = 3;
 
@@ -40,6 +46,8 @@ export class Membership {
   readonly #options: MembershipOptions;
   #instance = 0;
   #lastBeatMs = Number.NaN;
+  /** The correction of the clock that was last told of. */
+  #toldOffsetMs = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -56,6 +64,7 @@ export class Membership {
     this.#instance = await core.queue.submit({ run: (work) => this.#register(work) });
     this.#lastBeatMs = core.clock.now();
     telemetry.emit({ name: "scheduler.started", instance: this.#instance, instanceName: name });
+    this.#tellOfClock();
   }
 
   /** One heartbeat and a look at the others; returns the milliseconds until the next. */
@@ -77,9 +86,10 @@ export class Membership {
       },
     });
     this.#lastBeatMs = nowMs;
+    this.#tellOfClock();
     if (declaredDead !== null) this.#rejoin(declaredDead);
     this.#announce(takeovers);
-    if (takeovers.some(({ complete }) => !complete)) return 0;
+    if (takeovers.some(({ complete }) => !complete)) return takeoverPauseMs;
     return Math.min(intervalMs, await this.#msUntilSilence());
   }
 
@@ -94,9 +104,18 @@ export class Membership {
   }
 
   /** Records the end and unregisters, as the last part of a shutdown. */
-  async leave(work: Work, released: number): Promise<void> {
+  async leave(work: Work, released: number, holdsNothing: boolean): Promise<void> {
     work.append(systemEvent("SchedulerStopped", { instance: this.#instance, released }));
-    await work.engine.removeInstance(this.#instance);
+    if (holdsNothing) await work.engine.removeInstance(this.#instance);
+  }
+
+  #tellOfClock(): void {
+    const { core, telemetry } = this.#options;
+    if (core.clock.virtual === true) return;
+    const offsetMs = core.engine.clockOffsetMs();
+    if (Math.abs(offsetMs - this.#toldOffsetMs) < worthTellingMs) return;
+    this.#toldOffsetMs = offsetMs;
+    telemetry.emit({ name: "scheduler.clock-differs", instance: this.#instance, offsetMs });
   }
 
   async #register(work: Work): Promise<number> {
@@ -128,14 +147,15 @@ export class Membership {
     const { maxLostClaims } = this.#options;
     const silentMs = nowMs - instance.heartbeatAtMs;
     await work.flush();
-    const held = work.know(await work.engine.lockTasksRunBy(instance.id, takeoverBatch));
+    const locked = await work.engine.lockTasksRunBy(instance.id, takeoverBatch);
+    const claimed = work.know(locked.tasks);
     const detail = `Instance ${instance.id} (${instance.name}) was last heard at ${new Date(instance.heartbeatAtMs).toISOString()}; its claims last ${instance.claimMs} ms. Taken over by instance ${this.#instance}.`;
-    for (const state of held) {
+    for (const state of claimed) {
       if (state.run === null) continue;
       const run = state.run.number;
       await work.dispatch(state, { kind: "release", run, because: "claim-lost", detail, maxLostClaims });
     }
-    const complete = held.length < takeoverBatch;
+    const complete = claimed.length < takeoverBatch && locked.held.length === 0;
     if (complete) {
       work.append(
         systemEvent("SchedulerLost", {
@@ -146,7 +166,7 @@ export class Membership {
       );
       await work.engine.removeInstance(instance.id);
     }
-    return { instance, tasks: held.length, silentMs, complete };
+    return { instance, tasks: claimed.length, silentMs, complete };
   }
 
   #announce(takeovers: readonly Takeover[]): void {

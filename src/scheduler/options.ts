@@ -20,6 +20,11 @@ export interface SchedulerOptions<Handlers extends readonly AnyTaskHandler[] = r
   readonly pollInterval?: Duration;
   /** The most handlers that run at one time. Defaults to 10. */
   readonly maxConcurrentTasks?: number;
+  /**
+   * While there is more due than there are slots, up to so many tasks are claimed beyond them, and start without waiting for
+   * a commit. They are shown as "claimed", and given back if no slot becomes free soon. 0 claims for free slots only. Defaults to 250.
+   */
+  readonly claimAhead?: number;
   /** Attempts before a failing task is disabled. Defaults to 3. */
   readonly defaultMaxRetries?: number;
   /** Delays between attempts. Defaults to 1, 2, 4, … minutes, at most a day. */
@@ -46,6 +51,7 @@ const optionKeys = [
   "externalTaskTypes",
   "pollInterval",
   "maxConcurrentTasks",
+  "claimAhead",
   "defaultMaxRetries",
   "defaultRetry",
   "defaultTimeout",
@@ -57,6 +63,9 @@ const optionKeys = [
   "onSignal",
 ];
 
+/** More in one commit would hold the event loop for too long. */
+const mostClaimedAhead = 1_000;
+
 export interface SchedulerSettings {
   readonly handlers: readonly AnyTaskHandler[];
   readonly eventHandlers: readonly AnyEventHandler[];
@@ -64,6 +73,7 @@ export interface SchedulerSettings {
   readonly defaults: TaskDefaults;
   readonly pollIntervalMs: number;
   readonly slots: number;
+  readonly claimAhead: number;
   readonly gracePeriodMs: number;
   readonly claimMs: number;
   readonly maxLostClaims: number;
@@ -76,7 +86,7 @@ export interface SchedulerSettings {
 export function resolveOptions(options: SchedulerOptions, defaultName: string): SchedulerSettings {
   const given = readFields<SchedulerOptions>(options, optionKeys, "The options of a Scheduler", "INVALID_OPTION");
   const { pollInterval = "1s", gracePeriod = "10s", claimDuration = "15s", name = defaultName } = given;
-  const { maxConcurrentTasks = 10, maxLostClaims = 10, externalTaskTypes } = given;
+  const { maxConcurrentTasks = 10, claimAhead = 250, maxLostClaims = 10, externalTaskTypes } = given;
   return {
     handlers: listOf(given.handlers, "handlers"),
     eventHandlers: listOf(given.eventHandlers, "eventHandlers"),
@@ -86,6 +96,7 @@ export function resolveOptions(options: SchedulerOptions, defaultName: string): 
     defaults: resolveDefaults(given),
     pollIntervalMs: parseDuration(pollInterval, { what: "pollInterval", minMs: 1 }),
     slots: integer(maxConcurrentTasks, "maxConcurrentTasks", 1),
+    claimAhead: integer(claimAhead, "claimAhead", 0, mostClaimedAhead),
     gracePeriodMs: parseDuration(gracePeriod, { what: "gracePeriod" }),
     claimMs: parseDuration(claimDuration, { what: "claimDuration", minMs: 30 }),
     maxLostClaims: integer(maxLostClaims, "maxLostClaims", 1),
@@ -137,10 +148,10 @@ function listOf<Item>(value: readonly Item[] | undefined, what: string): readonl
   });
 }
 
-function integer(value: number, what: string, low: number): number {
-  if (Number.isSafeInteger(value) && value >= low && value <= 1_000_000_000) return value;
+function integer(value: number, what: string, low: number, high: number = 1_000_000_000): number {
+  if (Number.isSafeInteger(value) && value >= low && value <= high) return value;
   throw new AzothError(
     "INVALID_OPTION",
-    `${what} must be a whole number from ${low} to 1000000000, and is ${quote(value)}.`,
+    `${what} must be a whole number from ${low} to ${high}, and is ${quote(value)}.`,
   );
 }

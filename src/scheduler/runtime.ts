@@ -19,6 +19,8 @@ import { takeTurn } from "./turn.ts";
 
 /** After their signals, handlers get this long to settle before their tasks are released. */
 const settleMs = 1_000;
+/** The pause of an event handler while a transaction in progress holds back its events: its rollback tells nobody. */
+const heldWaitMs = 20;
 /** Tries to write the last commit of a shutdown, while the store fails. */
 const farewellTries = 5;
 
@@ -85,6 +87,7 @@ export class Runtime {
       telemetry,
       taskTypes,
       executor: this.#executor,
+      claimAhead: settings.claimAhead,
       instance: () => this.#membership.instance,
       pollIntervalMs: settings.pollIntervalMs,
       maxLostClaims: settings.maxLostClaims,
@@ -113,7 +116,7 @@ export class Runtime {
 
   async #shutDown(): Promise<void> {
     const { settings, telemetry } = this.#options;
-    await this.#loop.stopAccepting();
+    const givenBack = await this.#giveBackClaimed();
     await this.#settled(settings.gracePeriodMs);
     const reason = new AzothError("SHUTTING_DOWN", "The scheduler is stopping.");
     this.#executor.stop(() => reason);
@@ -122,8 +125,19 @@ export class Runtime {
     // No heartbeat after the farewell: it would find this instance gone, and register it anew.
     const tickers = [this.#taskTicker, this.#beatTicker, ...this.#deliveryTickers];
     await Promise.all(tickers.map((ticker) => ticker.stop()));
-    const released = await this.#farewell();
+    const released = await this.#farewell(givenBack);
     telemetry.emit({ name: "scheduler.stopped", instance: this.#membership.instance, released });
+  }
+
+  /** At once, and not with the last commit: others can run them while this one waits for its handlers. */
+  async #giveBackClaimed(): Promise<number> {
+    try {
+      return await this.#loop.stopAccepting();
+    } catch (error) {
+      // They are released with the last commit.
+      this.#failed("the shutdown", error, 0);
+      return 0;
+    }
   }
 
   /** Resolves when no handler runs any more, at the latest after `ms`. */
@@ -139,12 +153,13 @@ export class Runtime {
   }
 
   /** The last commit: what finished is recorded, what did not is released, and this instance unregisters. */
-  async #farewell(): Promise<number> {
+  async #farewell(givenBack: number): Promise<number> {
     const { core } = this.#options;
+    await this.#loop.finishAside();
     const reports = this.#executor.takeReports();
     for (let tried = 1; ; tried++) {
       try {
-        return await core.queue.submit({ run: (work) => this.#leave(work, reports) });
+        return await core.queue.submit({ run: (work) => this.#leave(work, reports, givenBack) });
       } catch (error) {
         // Unrecorded, they would wait until the claim runs out; that is the fallback, not the aim.
         if (tried === farewellTries) throw error;
@@ -154,31 +169,35 @@ export class Runtime {
     }
   }
 
-  async #leave(work: Work, reports: Parameters<typeof takeTurn>[1]["reports"]): Promise<number> {
+  async #leave(work: Work, reports: Parameters<typeof takeTurn>[1]["reports"], givenBack: number): Promise<number> {
     const { maxLostClaims } = this.#options.settings;
     const { instance } = this.#membership;
     await takeTurn(work, { instance, reports, freeSlots: 0, taskTypes: [], maxLostClaims });
     await work.flush();
-    const detail = "The scheduler stopped before the handler had finished.";
-    const held = work.know(await work.engine.lockTasksRunBy(instance, Number.MAX_SAFE_INTEGER));
-    for (const state of held) {
+    const locked = await work.engine.lockTasksRunBy(instance, Number.MAX_SAFE_INTEGER);
+    const claimed = work.know(locked.tasks);
+    for (const state of claimed) {
       if (state.run === null) continue;
+      const what = state.phase === "claimed" ? "the handler was called" : "the handler had finished";
       await work.dispatch(state, {
         kind: "release",
         run: state.run.number,
         because: "shutdown",
-        detail,
+        detail: `The scheduler stopped before ${what}.`,
         maxLostClaims,
       });
     }
-    await this.#membership.leave(work, held.length);
-    return held.length;
+    // What another transaction holds just now is taken over when this instance has been silent for its claim time.
+    const released = givenBack + claimed.length;
+    await this.#membership.leave(work, released, locked.held.length === 0);
+    return released;
   }
 
   async #deliver(delivery: Delivery): Promise<number> {
     const { pollIntervalMs } = this.#options.settings;
     const state = await delivery.deliverOnce();
     if (state.is === "more") return 0;
+    if (state.is === "held") return Math.min(heldWaitMs, pollIntervalMs);
     return state.is === "retrying" ? Math.min(state.inMs, pollIntervalMs) : pollIntervalMs;
   }
 

@@ -5,8 +5,10 @@ import { AzothError, quote, within } from "../errors.ts";
 import { maxTasksPerCall } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
+import type { PostgresClient } from "../store/engine.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { type TaskInfo, taskInfo } from "../store/task-info.ts";
+import { type JoinedTransaction, joinTransaction } from "../store/joined-transaction.ts";
 import { commandInWork, parseReason, type ScheduledTask, scheduleInWork } from "../store/task-verbs.ts";
 import { runTransaction, type Transaction } from "../store/transaction.ts";
 import { EventHandlers } from "../subscriptions/event-handlers.ts";
@@ -155,6 +157,21 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     const run = (work: Parameters<typeof runTransaction>[1]) =>
       runTransaction(this.#core, work, callback, this.#admission);
     return await this.#core.queue.submit({ exclusive: true, run });
+  }
+
+  /**
+   * Tasks and events in a transaction that you have open on a client of your own, in the store's database: they commit
+   * or vanish with it. PostgreSQL only.
+   * @param client a client of `pg`, or anything with `query(text, values)` that runs in your transaction
+   * @throws AzothError INVALID_OPTION
+   * @example
+   * await client.query("BEGIN");
+   * await client.query("INSERT INTO orders …");
+   * await scheduler.joinTransaction(client).scheduleTask({ taskType: "confirm_order", schedule: immediate() });
+   * await client.query("COMMIT");
+   */
+  joinTransaction(client: PostgresClient): JoinedTransaction {
+    return joinTransaction(this.#core, client, this.#admission);
   }
 
   /**

@@ -18,11 +18,20 @@ import { takeTurn } from "./turn.ts";
 const busyCheckMs = 50;
 /** The pause after a round that found nothing to take. */
 const idlePauseMs = 10;
+/** How long finished runs are gathered while more start at once. */
+const gatherMs = 5;
+/** A task is claimed ahead if it is likely to start within this time, and given back when it has waited for longer. */
+const aheadHorizonMs = 20;
+const aheadPatienceMs = 100;
+/** The pause before the next try to record a run whose task another transaction holds. */
+const heldPauseMs = 20;
 
 export interface TaskLoopOptions {
   readonly core: StoreCore;
   readonly telemetry: Telemetry;
   readonly executor: Executor;
+  /** The most tasks to claim beyond the free slots. */
+  readonly claimAhead: number;
   readonly instance: () => number;
   readonly taskTypes: readonly string[];
   readonly pollIntervalMs: number;
@@ -34,6 +43,15 @@ export class TaskLoop {
   #accepting = true;
   /** Resolves when the turn in progress has ended, which may be about to start runs. */
   #turning: Promise<void> = Promise.resolve();
+  /** Reports whose tasks other transactions hold, and when to try again. */
+  #postponed: readonly Report[] = [];
+  #postponedUntilMs = 0;
+  /** How many tasks to claim beyond the free slots: many while runs are short, none while they are long. */
+  #ahead = 0;
+  #lastTurnMs = Number.NEGATIVE_INFINITY;
+  #gatheringSinceMs: number | undefined;
+  /** Recordings in transactions of their own. */
+  readonly #aside = new Set<Promise<void>>();
   #nextSurveyMs = Number.NEGATIVE_INFINITY;
   #checkedRunsMs = Number.NEGATIVE_INFINITY;
 
@@ -41,19 +59,39 @@ export class TaskLoop {
     this.#options = options;
   }
 
-  /** From now on results are recorded, and nothing is taken. Resolves when what was just being taken is running. */
-  stopAccepting(): Promise<void> {
+  /**
+   * From now on results are recorded, and nothing is taken. Resolves when what was just being taken is running, and
+   * what was claimed ahead is given back: with how many that were.
+   */
+  async stopAccepting(): Promise<number> {
     this.#accepting = false;
-    return this.#turning;
+    await this.#turning;
+    return await this.#giveBack("shutdown", "The scheduler stopped before the handler was called.");
+  }
+
+  /** Resolves when all that is not in the hands of the executor is recorded, or is back there. */
+  async finishAside(): Promise<void> {
+    await Promise.all(this.#aside);
+    this.#returnPostponed();
   }
 
   /** One round; resolves with the milliseconds until there may be something to do. */
   async runOnce(): Promise<number> {
+    const waitMs = await this.#round();
+    return this.#postponed.length === 0 ? waitMs : Math.min(waitMs, heldPauseMs);
+  }
+
+  async #round(): Promise<number> {
     const { core, executor, taskTypes, pollIntervalMs } = this.#options;
     const nowMs = core.clock.now();
+    if (nowMs >= this.#postponedUntilMs) this.#returnPostponed();
+    const patienceMs = await this.#msUntilGivenBack(nowMs);
+    const lingerMs = this.#lingerMs(nowMs);
+    if (lingerMs > 0) return lingerMs;
+    const hasNews = executor.hasReports || executor.unrecordedStarts.length > 0;
     const mayTake = this.#accepting && executor.freeSlots > 0;
-    const dueAtMs = mayTake && !executor.hasReports ? await core.engine.reads.nextDueAt(taskTypes) : null;
-    if (executor.hasReports || (dueAtMs !== null && dueAtMs <= nowMs)) {
+    const dueAtMs = mayTake && !hasNews ? await core.engine.reads.nextDueAt(taskTypes) : null;
+    if (hasNews || (dueAtMs !== null && dueAtMs <= nowMs)) {
       const turn = this.#turn();
       this.#turning = turn.then(
         () => {},
@@ -67,7 +105,51 @@ export class TaskLoop {
     }
     await this.#checkRuns(nowMs);
     await this.#survey(nowMs);
-    return dueAtMs === null ? pollIntervalMs : Math.min(pollIntervalMs, dueAtMs - nowMs);
+    const waitMs = dueAtMs === null ? pollIntervalMs : Math.min(pollIntervalMs, dueAtMs - nowMs);
+    return Math.min(waitMs, patienceMs);
+  }
+
+  /** While claimed tasks start one after the other, what they bring about is gathered for one commit. */
+  #lingerMs(nowMs: number): number {
+    const { executor } = this.#options;
+    const isGathering = executor.waiting > 0 && (executor.hasReports || executor.unrecordedStarts.length > 0);
+    if (!isGathering) {
+      this.#gatheringSinceMs = undefined;
+      return 0;
+    }
+    this.#gatheringSinceMs ??= nowMs;
+    const gatheredMs = Math.abs(nowMs - this.#gatheringSinceMs);
+    if (gatheredMs < gatherMs) return gatherMs - gatheredMs;
+    this.#gatheringSinceMs = undefined;
+    return 0;
+  }
+
+  /** What was claimed ahead and got no slot is given back, so that it does not wait while another scheduler idles. */
+  async #msUntilGivenBack(nowMs: number): Promise<number> {
+    const { executor, pollIntervalMs } = this.#options;
+    if (executor.waiting === 0) return pollIntervalMs;
+    const waitedMs = Math.abs(nowMs - executor.claimedAtMs);
+    if (waitedMs < aheadPatienceMs) return aheadPatienceMs - waitedMs;
+    this.#ahead = 0;
+    await this.#giveBack("unstarted", "It was claimed ahead, and no slot became free for it.");
+    return pollIntervalMs;
+  }
+
+  async #giveBack(because: "shutdown" | "unstarted", detail: string): Promise<number> {
+    const { core, executor, maxLostClaims } = this.#options;
+    const claimed = executor.dropClaimed();
+    if (claimed.length === 0) return 0;
+    await core.queue.submit({
+      run: async (work) => {
+        await work.preloadBySeq(claimed.map(({ seq }) => seq));
+        for (const { seq, run } of claimed) {
+          const state = await work.taskBySeq(seq);
+          if (state === null || run === null) continue;
+          await work.dispatch(state, { kind: "release", run: run.number, because, detail, maxLostClaims });
+        }
+      },
+    });
+    return claimed.length;
   }
 
   async #msUntilNext(): Promise<number> {
@@ -81,18 +163,27 @@ export class TaskLoop {
   /** Resolves with whether anything was recorded or taken. */
   async #turn(): Promise<boolean> {
     const { core, executor, instance, taskTypes, maxLostClaims } = this.#options;
-    const reports = executor.takeReports();
+    const { reports, apart } = this.#sorted(executor.takeReports());
+    for (const report of apart) this.#recordApart(report);
+    const starts = executor.unrecordedStarts;
     try {
-      const { recorded, claimed } = await core.queue.submit({
+      const { recorded, held, started, claimed } = await core.queue.submit({
         run: (work) => {
           // Only now: the write lock may have been waited for, and the scheduler been told to stop.
           const freeSlots = this.#accepting ? executor.freeSlots : 0;
-          return takeTurn(work, { instance: instance(), reports, freeSlots, taskTypes, maxLostClaims });
+          const ahead = this.#accepting ? Math.max(0, this.#ahead - executor.waiting) : 0;
+          const plan = { instance: instance(), reports, starts, freeSlots, ahead, taskTypes, maxLostClaims };
+          return takeTurn(work, plan);
         },
       });
-      executor.start(claimed);
-      this.#announce(reports, recorded, claimed);
-      return reports.length > 0 || claimed.length > 0;
+      for (const handlerRun of starts) handlerRun.startIsRecorded = true;
+      this.#adaptAhead(reports.length);
+      executor.start(started);
+      executor.startWhenFree(claimed);
+      executor.forgetReports(reports.filter((report) => !held.includes(report)));
+      this.#postpone(held);
+      this.#announce(reports, recorded, started);
+      return reports.length + starts.length + apart.length > 0 || started.length + claimed.length > 0;
     } catch (error) {
       // Nothing of it was committed: what was to be recorded waits for the next turn.
       executor.returnReports(reports);
@@ -100,14 +191,60 @@ export class TaskLoop {
     }
   }
 
+  /** As many as will find a free slot within a short time, at the rate at which runs have just ended. */
+  #adaptAhead(ended: number): void {
+    const { core, claimAhead } = this.#options;
+    const nowMs = core.clock.now();
+    const perMs = ended / Math.max(1, Math.abs(nowMs - this.#lastTurnMs));
+    this.#lastTurnMs = nowMs;
+    this.#ahead = Math.min(claimAhead, Math.floor(perMs * aheadHorizonMs));
+  }
+
+  /** Where several transactions may be open, a handler's own SQL may wait for locks: nothing else is to wait with it. */
+  #sorted(reports: readonly Report[]): { readonly reports: readonly Report[]; readonly apart: readonly Report[] } {
+    if (this.#options.core.engine.writers === "one") return { reports, apart: [] };
+    const isApart = ({ result }: Report) => result !== null && result.writes !== null;
+    return { reports: reports.filter((report) => !isApart(report)), apart: reports.filter(isApart) };
+  }
+
+  #recordApart(report: Report): void {
+    const { core, executor, telemetry, instance, taskTypes, maxLostClaims } = this.#options;
+    const reports = [report];
+    const plan = { instance: instance(), reports, freeSlots: 0, taskTypes, maxLostClaims };
+    const record = async () => {
+      try {
+        const { recorded } = await core.queue.submit({ exclusive: true, run: (work) => takeTurn(work, plan) });
+        executor.forgetReports(reports);
+        this.#announce(reports, recorded, []);
+      } catch (error) {
+        const shown = error instanceof Error ? error : new Error(String(error));
+        telemetry.emit({ name: "store.failed", what: "a handler's writes", error: shown, retryInMs: heldPauseMs });
+        this.#postpone(reports);
+      }
+    };
+    const recording = record().finally(() => this.#aside.delete(recording));
+    this.#aside.add(recording);
+  }
+
+  #postpone(reports: readonly Report[]): void {
+    if (reports.length === 0) return;
+    this.#postponed = [...this.#postponed, ...reports];
+    this.#postponedUntilMs = this.#options.core.clock.now() + heldPauseMs;
+  }
+
+  #returnPostponed(): void {
+    if (this.#postponed.length > 0) this.#options.executor.returnReports(this.#postponed);
+    this.#postponed = [];
+  }
+
   /** Compares the runs here with the claims in the store, and settles what the two do not have in common. */
   async #checkRuns(nowMs: number): Promise<void> {
     const { core, executor, instance } = this.#options;
     this.#checkedRunsMs = nowMs;
     const held = await core.engine.reads.runsOf(instance());
-    if (executor.running.length > 0) {
-      await this.#stopLostRuns(new Set(held.map(({ seq, run }) => executionIdOf(seq, run))));
-    }
+    const heldIds = new Set(held.map(({ seq, run }) => executionIdOf(seq, run)));
+    executor.dropClaimed((executionId) => !heldIds.has(executionId));
+    if (executor.running.length > 0) await this.#stopLostRuns(heldIds);
     const unknown = held.filter(({ seq, run }) => !executor.knows(executionIdOf(seq, run)));
     if (unknown.length > 0) await this.#release(unknown);
   }

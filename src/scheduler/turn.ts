@@ -4,18 +4,23 @@
  * Both ride in the same commit, together with the commands of callers that wait at that moment.
  */
 import type { AzothError } from "../errors.ts";
-import type { Work } from "../store/work.ts";
+import { WriteCollision } from "../store/engine.ts";
+import { TaskHeld, type Work } from "../store/work.ts";
 import type { LifecycleEvent } from "../tasks/events.ts";
 import { holdsClaim } from "../tasks/decide-run.ts";
 import type { Run, TaskState } from "../tasks/task-state.ts";
-import { failure, failureOf, type Result } from "./handler-run.ts";
+import { failure, failureOf, type HandlerRun, type Result } from "./handler-run.ts";
 import type { Report } from "./executor.ts";
 
 export interface TurnPlan {
   readonly instance: number;
   readonly reports: readonly Report[];
-  /** How many tasks may be taken. */
+  /** Runs of tasks claimed ahead, which have started since. */
+  readonly starts?: readonly HandlerRun[];
+  /** How many tasks may be started. */
   readonly freeSlots: number;
+  /** How many more may be claimed, to be started later. */
+  readonly ahead?: number;
   readonly taskTypes: readonly string[];
   readonly maxLostClaims: number;
 }
@@ -23,36 +28,74 @@ export interface TurnPlan {
 export interface TurnResult {
   /** What was decided of each report, in their order. */
   readonly recorded: readonly (readonly LifecycleEvent[])[];
-  /** Tasks that were claimed, to be started once this is committed. */
+  /** Reports that were not recorded, because another transaction holds their tasks. */
+  readonly held: readonly Report[];
+  /** Tasks to be started once this is committed. */
+  readonly started: readonly TaskState[];
+  /** Tasks that were claimed ahead. */
   readonly claimed: readonly TaskState[];
 }
 
 export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> {
-  await work.preloadBySeq(plan.reports.map(({ handlerRun }) => handlerRun.state.seq));
+  const { starts = [], freeSlots, ahead = 0 } = plan;
+  const concerned = [...starts, ...plan.reports.map(({ handlerRun }) => handlerRun)];
+  await work.preloadBySeq(concerned.map(({ state }) => state.seq));
+  for (const handlerRun of starts) await begin(work, handlerRun);
   const recorded: (readonly LifecycleEvent[])[] = [];
-  for (const report of plan.reports) recorded.push(await record(work, report, plan));
-  return { recorded, claimed: plan.freeSlots > 0 ? await claim(work, plan) : [] };
+  const held: Report[] = [];
+  for (const report of plan.reports) {
+    try {
+      recorded.push(await record(work, report, plan));
+    } catch (error) {
+      if (!(error instanceof TaskHeld)) throw error;
+      recorded.push([]);
+      held.push(report);
+    }
+  }
+  const taken = freeSlots + ahead > 0 ? await take(work, plan) : [];
+  return {
+    recorded,
+    held,
+    started: taken.filter(({ phase }) => phase === "running"),
+    claimed: taken.filter(({ phase }) => phase === "claimed"),
+  };
 }
 
-async function claim(work: Work, { instance, freeSlots, taskTypes }: TurnPlan): Promise<TaskState[]> {
+/** What is held by somebody else is recorded with the next turn, or with its end. */
+async function begin(work: Work, { state: { seq }, run }: HandlerRun): Promise<void> {
+  try {
+    const state = await work.taskBySeq(seq);
+    const command = { kind: "begin", run: run.number, startedAtMs: run.startedAtMs } as const;
+    if (state !== null) await work.dispatch(state, command);
+  } catch (error) {
+    if (!(error instanceof TaskHeld)) throw error;
+  }
+}
+
+async function take(work: Work, { instance, freeSlots, ahead = 0, taskTypes }: TurnPlan): Promise<TaskState[]> {
   // What was just recorded may be due again.
   await work.flush();
   const { nowMs } = work.context;
-  const due = await work.engine.lockDueTasks({ taskTypes, nowMs, limit: freeSlots });
-  // Who was taken for dead claims nothing before it has a new number: nobody would take such a claim over.
-  if (due.length === 0 || !(await work.engine.heartbeat(instance, nowMs))) return [];
-  const claimed: TaskState[] = [];
+  const [due, lives] = await Promise.all([
+    work.engine.lockDueTasks({ taskTypes, nowMs, limit: freeSlots + ahead }),
+    // Who was taken for dead claims nothing before it has a new number: nobody would take such a claim over.
+    work.engine.holdInstance(instance),
+  ]);
+  if (!lives) return [];
+  const taken: TaskState[] = [];
   for (const state of work.know(due)) {
-    const started = await work.dispatch(state, { kind: "start", instance });
-    if (started.events.length > 0) claimed.push(started.state);
+    const kind = taken.length < freeSlots ? "start" : "claim";
+    const { events, state: after } = await work.dispatch(state, { kind, instance });
+    if (events.length > 0) taken.push(after);
   }
-  return claimed;
+  return taken;
 }
 
 /** Returns what was decided. */
 async function record(work: Work, report: Report, plan: TurnPlan): Promise<readonly LifecycleEvent[]> {
   const { handlerRun, result, settled } = report;
   const { run } = handlerRun;
+  if (!handlerRun.startIsRecorded) await begin(work, handlerRun);
   // Read anew for each report: an earlier one of this turn may have changed the task.
   const state = await work.taskBySeq(handlerRun.state.seq);
   if (state === null) return [];
@@ -63,6 +106,7 @@ async function record(work: Work, report: Report, plan: TurnPlan): Promise<reado
   try {
     return await recordResult(work, state, { run, result, stopReason: handlerRun.stopReason }, plan);
   } catch (error) {
+    if (error instanceof TaskHeld || error instanceof WriteCollision) throw error;
     // The handler's own writes were refused, or its next occurrence cannot be computed on this machine.
     // The attempt fails by it; a rule that cannot be followed at all is not tried again and again.
     const retry = result.writes === null ? "never" : "backoff";

@@ -4,11 +4,12 @@ import { type Clock, systemClock } from "../clock.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
 import { defaultMaxPayloadBytes } from "../limits.ts";
-import { readFields, readSafely } from "../names.ts";
+import { parseName, readFields, readSafely } from "../names.ts";
 import { type Random, systemRandom } from "../random.ts";
-import type { SqlRow, SqlValue } from "./engine.ts";
+import { copyAtWork } from "./copying.ts";
+import type { Engine, SqlRow, SqlValue } from "./engine.ts";
 import { type LogFilter, logFilterKeys, parseLogFilter, type RecordedEvent, readLog } from "./log.ts";
-import { openEngine } from "./open.ts";
+import { makeStoreFile, openEngine } from "./open.ts";
 import { type ReplayOptions, rebuild, type Verification, verify } from "./replay.ts";
 import { StoreCore } from "./store-core.ts";
 import { followLog } from "./subscription.ts";
@@ -25,7 +26,10 @@ export interface AzothDbOptions {
   readonly busyTimeout?: Duration;
   /** How long a transaction's callback may hold the write lock. Defaults to "5s". */
   readonly transactionTimeout?: Duration;
-  /** How often to look for commits of other processes; 0 never looks. Defaults to "50ms". */
+  /**
+   * How often to look for commits of other processes, where they are not told; 0 neither looks nor listens.
+   * Defaults to "50ms".
+   */
   readonly noticeInterval?: Duration;
   /** The longest payload of a task or event, in bytes of JSON. Defaults to 1 MiB. */
   readonly maxPayloadBytes?: number;
@@ -33,6 +37,10 @@ export interface AzothDbOptions {
   readonly clock?: Clock;
   /** Numbers in [0, 1) for ids and jitter. Defaults to the machine's randomness. */
   readonly random?: Random;
+  /** PostgreSQL only: the schema that holds the store's tables. Defaults to `?schema=` of the URL, else "azoth". */
+  readonly schema?: string;
+  /** PostgreSQL only: the most connections that this store opens, 4 or more. Defaults to 10. */
+  readonly maxConnections?: number;
   /** A SQLite driver of the shape of `node:sqlite`. Defaults to `node:sqlite`, else `@photostructure/sqlite`. */
   readonly sqliteDriver?: unknown;
 }
@@ -45,6 +53,8 @@ const optionKeys = [
   "maxPayloadBytes",
   "clock",
   "random",
+  "schema",
+  "maxConnections",
   "sqliteDriver",
 ];
 
@@ -62,6 +72,8 @@ function checkSources({ clock, random, sqliteDriver }: AzothDbOptions): void {
     refuse("sqliteDriver", "a driver with a DatabaseSync, like node:sqlite", driver);
   }
 }
+
+type MakeFile = (file: string, fill: (engine: Engine) => Promise<void>) => Promise<void>;
 
 const cores = new WeakMap<AzothDb, StoreCore>();
 
@@ -82,17 +94,22 @@ export function coreOf(db: AzothDb): StoreCore {
  */
 export class AzothDb implements AsyncDisposable {
   readonly #core: StoreCore;
+  /** Makes a store's file that the function fills. */
+  readonly #makeFile: MakeFile;
+  readonly #backups = new Set<Promise<void>>();
   #closing: Promise<void> | undefined;
 
-  private constructor(core: StoreCore) {
+  private constructor(core: StoreCore, makeFile: MakeFile) {
     this.#core = core;
+    this.#makeFile = makeFile;
     cores.set(this, core);
   }
 
   /**
    * Opens a store, and makes it if it is not there.
-   * @param location a directory (the file is `azoth.db` in it), an existing store file, or ":memory:" for a store that ends with the process
-   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, DRIVER_MISSING
+   * @param location a directory (the file is `azoth.db` in it), an existing store file, ":memory:" for a store that ends
+   * with the process, or a URL such as "postgres://user:password@host:5432/database"
+   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, STORE_UNREACHABLE, DRIVER_MISSING
    */
   static async open(location: string, options: AzothDbOptions = {}): Promise<AzothDb> {
     const given = readFields<AzothDbOptions>(options, optionKeys, "The options of AzothDb.open", "INVALID_OPTION");
@@ -112,9 +129,19 @@ export class AzothDb implements AsyncDisposable {
     const noticeIntervalMs = parseDuration(noticeInterval, { what: "noticeInterval" });
     const busyTimeoutMs = parseDuration(busyTimeout, { what: "busyTimeout" });
     const { clock = systemClock, random = systemRandom, sqliteDriver } = given;
-    const engine = await openEngine(location, { durability, busyTimeoutMs, sqliteDriver });
-    const settings = { maxPayloadBytes, transactionTimeoutMs, noticeIntervalMs };
-    return new AzothDb(new StoreCore(engine, clock, random, settings));
+    const { schema, maxConnections } = given;
+    const engine = await openEngine(location, {
+      durability,
+      busyTimeoutMs,
+      transactionTimeoutMs,
+      clock,
+      sqliteDriver,
+      ...(schema === undefined ? {} : { schema: parseName(schema, "schema", "INVALID_OPTION") }),
+      ...(maxConnections === undefined ? {} : { maxConnections }),
+    });
+    const settings = { maxPayloadBytes, transactionTimeoutMs, noticeIntervalMs, busyTimeoutMs };
+    const makeFile: MakeFile = (file, fill) => makeStoreFile(file, { busyTimeoutMs, sqliteDriver }, fill);
+    return new AzothDb(new StoreCore(engine, clock, random, settings), makeFile);
   }
 
   /** The store's file. */
@@ -169,18 +196,42 @@ export class AzothDb implements AsyncDisposable {
     return verify(this.#core, options);
   }
 
-  /** Copies the store to a new file while it is in use. @throws AzothError INVALID_LOCATION if the file exists */
+  /**
+   * Copies the store to a new file while it is in use, as it is at one moment. The file is a SQLite store, also if this
+   * one is on PostgreSQL; your own tables are in it only if this one is on SQLite.
+   * @throws AzothError INVALID_LOCATION if the file exists
+   */
   async backup(file: string): Promise<void> {
     if (typeof file !== "string" || file.trim() === "" || file.includes("\0")) {
       throw new AzothError("INVALID_LOCATION", `A backup goes to a file by its path, and not to ${quote(file)}.`);
     }
-    await this.#core.engine.backup(file);
+    const backup = this.#backUp(file);
+    this.#backups.add(backup);
+    try {
+      await backup;
+    } finally {
+      this.#backups.delete(backup);
+    }
+  }
+
+  async #backUp(file: string): Promise<void> {
+    const { engine, clock, random, options } = this.#core;
+    if (engine.backup !== undefined) return await engine.backup(file);
+    await this.#makeFile(file, (draft) => copyAtWork(this.#core, new StoreCore(draft, clock, random, options)));
   }
 
   /** Finishes what waits to be written, and closes. Stop schedulers first. */
   close(): Promise<void> {
-    this.#closing ??= this.#core.queue.close().then(() => this.#core.engine.close());
+    this.#closing ??= this.#end();
     return this.#closing;
+  }
+
+  async #end(): Promise<void> {
+    await this.#core.queue.close();
+    await Promise.allSettled(this.#backups);
+    await this.#core.engine.close();
+    // Whoever follows the log meets the end now, and not when it would have looked by itself.
+    this.#core.notices.announce();
   }
 
   [Symbol.asyncDispose](): Promise<void> {

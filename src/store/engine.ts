@@ -24,12 +24,19 @@ export interface NewEvent {
   readonly meta: string | null;
 }
 
-/** An event as the log keeps it. */
-export interface StoredEvent extends NewEvent {
-  /** 1, 2, 3, …: without gaps, in the order of commits. */
+/** An event as the log keeps it, and as it is copied to another log. */
+export interface LoggedEvent extends NewEvent {
+  /**
+   * Growing, from 1. On an engine with one writer without gaps and in the order of commits; with many writers a number
+   * that was drawn by a transaction that rolled back stays a hole, and a lower one may be committed later.
+   */
   readonly position: number;
   /** The version of the shape of `data` for this type. */
   readonly version: number;
+}
+
+/** An event as it is read. */
+export interface StoredEvent extends LoggedEvent {
   readonly taskId: string | null;
 }
 
@@ -39,8 +46,8 @@ export interface TaskChange {
   readonly after: TaskState;
 }
 
-/** A value that can be bound to a user's SQL statement, or comes back from one. */
-export type SqlValue = null | number | bigint | string | Uint8Array;
+/** A value that can be bound to a user's SQL statement, or comes back from one. SQLite keeps booleans as 0 and 1. */
+export type SqlValue = null | boolean | number | bigint | string | Uint8Array;
 
 /** A row that a user's query returns. */
 export type SqlRow = Readonly<Record<string, SqlValue>>;
@@ -96,10 +103,19 @@ export interface EventQuery {
 
 export interface EventPage {
   readonly events: readonly StoredEvent[];
-  /** Where the next page begins: everything up to here was looked at. */
+  /** Where the next page begins: everything up to here was looked at, and nothing will ever be added there. */
   readonly scannedTo: number;
-  /** True if the end of the log was reached. */
+  /** True if there is nothing more to read now. */
   readonly end: boolean;
+  /** True if more is committed already, behind a position whose transaction has not ended. */
+  readonly held: boolean;
+}
+
+/** Tasks that were asked for. */
+export interface LockedTasks<Key> {
+  readonly tasks: readonly TaskState[];
+  /** What another transaction holds; empty if this one waits. */
+  readonly held: readonly Key[];
 }
 
 /** A page of tasks: the filters are joined by "and". */
@@ -139,12 +155,40 @@ export interface TasksWithEvents {
   readonly contradictions: readonly Contradiction[];
 }
 
+/** The last number of each kind that a store has given out: none is ever given out again, whatever became of it. */
+export interface Counters {
+  readonly positions: number;
+  readonly tasks: number;
+  readonly instances: number;
+}
+
+export interface ReadCounters extends Counters {
+  /** False if a transaction is open that may have been given some of them. */
+  readonly resting: boolean;
+  /** True for an unfinished copy: see `beginCopy`. */
+  readonly unfinished: boolean;
+}
+
+/** What a copy of a store takes over. Reads of one moment, as far as the log goes. */
+export interface Snapshot {
+  /** Events after a position and up to another, in their order; also behind positions that may still be filled. */
+  readLog(afterPosition: number, toPosition: number, limit: number): Promise<readonly LoggedEvent[]>;
+  /** How many events the log has, and the position of the last; 0 for none. */
+  extent(): Promise<{ readonly events: number; readonly last: number }>;
+  /** As far as what is read here can have used them, at the least. */
+  counters(): Promise<Counters>;
+  listInstances(): Promise<Instance[]>;
+  listCheckpoints(): Promise<Checkpoint[]>;
+  listDeadLetters(query: { afterId: number; limit: number }): Promise<DeadLetterRow[]>;
+}
+
 /** Reads of committed state. They never wait for a writer. */
 export interface EngineReads {
+  /** A page of the log, never beyond a position that a transaction in progress may still fill; a task's own events are all there are. */
   readEvents(query: EventQuery): Promise<EventPage>;
   /** The tasks with internal numbers in [fromSeq, toSeq] and all their events, by task and position, of one snapshot. */
   readTasksWithEvents(fromSeq: number, toSeq: number): Promise<TasksWithEvents>;
-  /** The position of the last committed event; 0 for an empty log. */
+  /** The position of the last event before which nothing can be added any more; 0 for an empty log. */
   lastPosition(): Promise<number>;
   /** The highest internal task number ever given out. */
   lastTaskSeq(): Promise<number>;
@@ -164,50 +208,76 @@ export interface EngineReads {
   query(sql: string, parameters: readonly SqlValue[]): Promise<SqlRow[]>;
   /** Tells whether the stored file contradicts itself: its first finding, or null. */
   checkIntegrity(): Promise<string | null>;
+  /** The numbers given out. */
+  counters(): Promise<ReadCounters>;
+  /** Runs `work` on reads of one moment. It occupies a connection until it has ended. */
+  snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T>;
 }
 
 /** One write transaction. */
 export interface EngineTransaction {
   /** The tasks with these ids, locked; unknown ids are left out. */
-  lockTasks(taskIds: readonly string[]): Promise<TaskState[]>;
+  lockTasks(taskIds: readonly string[]): Promise<LockedTasks<string>>;
   /** The tasks with these internal numbers, locked. */
-  lockTasksBySeq(seqs: readonly number[]): Promise<TaskState[]>;
+  lockTasksBySeq(seqs: readonly number[]): Promise<LockedTasks<number>>;
   /** Waiting tasks that are due, by due time and priority, locked; those another transaction holds are passed over. */
   lockDueTasks(query: { taskTypes: readonly string[]; nowMs: number; limit: number }): Promise<TaskState[]>;
   /** Running tasks whose claim this instance holds, locked. */
-  lockTasksRunBy(instance: number, limit: number): Promise<TaskState[]>;
-  /** Draws internal numbers for new tasks, and returns the first. */
-  drawTaskSeqs(count: number): Promise<number>;
-  /** Appends events, and returns the position of the first; the others follow it one by one. */
-  append(events: readonly NewEvent[]): Promise<number>;
+  lockTasksRunBy(instance: number, limit: number): Promise<LockedTasks<number>>;
+  /** Draws internal numbers for new tasks, growing. */
+  drawTaskSeqs(count: number): Promise<readonly number[]>;
+  /** Appends events, and returns their positions, growing. */
+  append(events: readonly NewEvent[]): Promise<readonly number[]>;
+  /** As `append`, for those who need no positions. A failure may show only at a later verb, or at the commit. */
+  post(events: readonly NewEvent[]): Promise<void>;
+  /** A failure may show only at a later verb, or at the commit. */
   saveTasks(changes: readonly TaskChange[]): Promise<void>;
 
   addInstance(instance: { name: string; nowMs: number; claimMs: number }): Promise<number>;
+  /** True if the instance is among the living, which it stays until the end of this transaction. */
+  holdInstance(instance: number): Promise<boolean>;
   /** Records a sign of life; false if the instance was declared dead meanwhile. */
   heartbeat(instance: number, nowMs: number): Promise<boolean>;
   /** Instances whose last heartbeat is further from now than their claim time, in the past or in the future, locked. */
   lockSilentInstances(nowMs: number): Promise<Instance[]>;
   removeInstance(instance: number): Promise<void>;
 
-  lockCheckpoint(name: string): Promise<Checkpoint | null>;
+  /** With "skip", "held" if another transaction has it; with "wait", waits for that one's end. Also locks a name that has none yet. */
+  lockCheckpoint(name: string, ifHeld: "wait"): Promise<Checkpoint | null>;
+  lockCheckpoint(name: string, ifHeld: "skip"): Promise<Checkpoint | null | "held">;
   saveCheckpoint(checkpoint: Checkpoint): Promise<void>;
   findDeadLetter(id: number): Promise<DeadLetterRow | null>;
   addDeadLetter(letter: DeadLetterRow): Promise<void>;
   removeDeadLetter(id: number): Promise<void>;
 
-  /** Log pages as this transaction sees them, its own events included. */
+  /** Log pages as this transaction sees them; its own events may be left out. */
   readEvents(query: EventQuery): Promise<EventPage>;
 
   /** Makes the copy that a rebuild fills, empty, and returns the rebuild's number; the copy of an earlier one is dropped. */
   beginRebuild(): Promise<number>;
   /** Rejects with STORE_BUSY if another rebuild has begun since. */
   saveRebuilt(rebuild: number, states: readonly TaskState[]): Promise<void>;
+  /** Keeps other transactions from changing tasks until the end of this one. Rejects with STORE_BUSY if they do not let it. */
+  lockAllTasks(): Promise<void>;
   /** Internal numbers of the tasks that have events after a position. */
   tasksTouchedSince(position: number): Promise<number[]>;
   /** All events of the tasks with internal numbers in [fromSeq, toSeq], by task and then position. */
   readTaskEvents(fromSeq: number, toSeq: number): Promise<StoredEvent[]>;
   /** Puts the filled copy in the place of the live projection. Rejects with STORE_BUSY if another rebuild has begun since. */
   swapRebuilt(rebuild: number): Promise<void>;
+
+  /**
+   * Makes an empty store an unfinished copy: until `endCopy` the database refuses all events and checkpoints, of
+   * whatever process, with STORE_UNFINISHED. True if the store is one, from now or before; false, and nothing is
+   * changed, if it is neither empty nor an unfinished copy.
+   */
+  beginCopy(): Promise<boolean>;
+  /** Appends events of another log as they are. Rejects with STORE_BUSY if the log does not end at `after`. */
+  appendCopied(after: number, events: readonly LoggedEvent[]): Promise<void>;
+  /** Lets the store go on with another one's numbers. Positions that have no event by now are known to be holes. */
+  setCounters(counters: Counters): Promise<void>;
+  /** Takes over another store's instances, and opens the unfinished copy for use. */
+  endCopy(instances: readonly Instance[]): Promise<void>;
 
   /** Runs the user's own statement, and returns how many rows it changed. */
   execute(sql: string, parameters: readonly SqlValue[]): Promise<number>;
@@ -216,19 +286,55 @@ export interface EngineTransaction {
   nested<T>(work: () => Promise<T>): Promise<T>;
 }
 
+/** How a write transaction meets what other transactions hold: the "patient" one waits, any other passes it over and says so. */
+export interface WriteMode {
+  readonly patient: boolean;
+}
+
+/**
+ * Thrown by a write transaction that collided with another one: nothing of it was kept, and the same work may
+ * succeed when it is done again.
+ */
+export class WriteCollision extends Error {
+  override readonly name = "WriteCollision";
+}
+
+/** A client of `pg`, or anything that runs a statement in the transaction that the user has open on it. */
+export interface PostgresClient {
+  query(text: string, values: unknown[]): Promise<{ readonly rows: readonly object[] }>;
+}
+
+/** A transaction that the user begins and ends. */
+export interface JoinedTransaction {
+  /**
+   * Runs `work` so that what it wrote is kept, and told of, if the user commits; all of it is undone if it rejects,
+   * and the transaction goes on. One at a time.
+   */
+  attempt<T>(work: (transaction: EngineTransaction) => Promise<T>): Promise<T>;
+}
+
 export interface Engine {
   readonly kind: "sqlite" | "postgres";
   /** Where the data is, for messages; never with a password. */
   readonly location: string;
+  /** "one": transactions are begun one at a time, and callers queue in front of it. "many": several may be open. */
+  readonly writers: "one" | "many";
   readonly reads: EngineReads;
+  /** Milliseconds to add to this machine's clock, so that all nodes of one store agree; 0 where there is one machine. */
+  clockOffsetMs(): number;
   /**
    * Runs `work` in one write transaction and commits it durably; all of it, or nothing if `work` rejects or the commit fails.
-   * One at a time per engine: callers queue in front of it.
+   * Without a mode, one at a time: callers queue in front of it. Rejects with a WriteCollision if the same work may succeed when it is done again.
    */
-  write<T>(work: (transaction: EngineTransaction) => Promise<T>): Promise<T>;
-  /** A value that changes whenever another process has committed. Cheap enough to ask many times a second. */
-  foreignChanges(): Promise<number>;
-  /** Copies the whole store to a new file while it is in use. */
-  backup(target: string): Promise<void>;
+  write<T>(work: (transaction: EngineTransaction) => Promise<T>, mode?: WriteMode): Promise<T>;
+  /**
+   * Calls `onCommit` when another process has committed, until the returned function is called.
+   * @param pause resolves when it is time to look again, for engines that are not told
+   */
+  watch(onCommit: () => void, pause: (signal: AbortSignal) => Promise<void>): () => void;
+  /** Copies the whole store to a new file while it is in use; absent where the log has to be copied event by event. */
+  backup?(target: string): Promise<void>;
+  /** The transaction that the user has open on a client of their own; absent where there are none. */
+  join?(client: unknown): JoinedTransaction;
   close(): Promise<void>;
 }

@@ -111,14 +111,20 @@ function invalid(what: string): AzothError {
   return new AzothError("INVALID_FILTER", `The log filter ${what}.`);
 }
 
-/** Reads to the present end of the log, page by page; the return value is the position it came to. */
-export async function* readLog(reads: EngineReads, query: EventQuery): AsyncGenerator<RecordedEvent, number> {
-  let afterPosition = query.afterPosition;
+/** The position that a reader of the log came to, and whether a transaction in progress holds back more. */
+export interface ReadTo {
+  readonly position: number;
+  readonly held: boolean;
+}
+
+/** Reads to the present end of the log, page by page. */
+export async function* readLog(reads: EngineReads, query: EventQuery): AsyncGenerator<RecordedEvent, ReadTo> {
+  let { afterPosition } = query;
   for (;;) {
     const page = await reads.readEvents({ ...query, afterPosition });
     for (const event of page.events) yield recordedEvent(event);
     afterPosition = page.scannedTo;
-    if (page.end) return afterPosition;
+    if (page.end) return { position: afterPosition, held: page.held };
     // Pages come from memory or a local file: without this, a long read would starve everything else.
     await yieldToEventLoop();
   }

@@ -123,6 +123,7 @@ export async function rebuild(
   await queue.submit({
     exclusive: true,
     run: async (work) => {
+      await work.engine.lockAllTasks();
       for (const seq of await work.engine.tasksTouchedSince(begun.head)) {
         const added = await fill(work.engine, seq, seq);
         if (seq > begun.lastSeq) tasks += added;

@@ -11,6 +11,7 @@ export interface StoreOptions {
   readonly maxPayloadBytes: number;
   readonly transactionTimeoutMs: number;
   readonly noticeIntervalMs: number;
+  readonly busyTimeoutMs: number;
 }
 
 export class StoreCore {
@@ -26,16 +27,30 @@ export class StoreCore {
 
   constructor(engine: Engine, clock: Clock, random: Random, options: StoreOptions) {
     this.engine = engine;
-    this.clock = clock;
+    this.clock = clock.virtual === true ? clock : sharedClock(engine, clock);
     this.random = random;
     this.options = options;
     this.ids = new IdGenerator(random);
-    this.notices = new Notices(engine, clock, options.noticeIntervalMs);
-    this.queue = new WriteQueue({ engine, clock, random, onCommit: () => this.notices.announce() });
+    this.notices = new Notices(engine, this.clock, options.noticeIntervalMs);
+    this.queue = new WriteQueue({
+      engine,
+      clock: this.clock,
+      random,
+      busyTimeoutMs: options.busyTimeoutMs,
+      onCommit: () => this.notices.announce(),
+    });
     this.admission = {
       admit: async (request) => {
         return resolveRequest(request, { defaultsOf: () => builtInDefaults, maxPayloadBytes: options.maxPayloadBytes });
       },
     };
   }
+}
+
+/** The clock that all nodes of one store agree on. */
+function sharedClock(engine: Engine, clock: Clock): Clock {
+  return {
+    now: () => clock.now() + engine.clockOffsetMs(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+  };
 }

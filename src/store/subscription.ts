@@ -6,6 +6,8 @@ import type { StoreCore } from "./store-core.ts";
 
 /** A safety net under the notices: no sleep is longer. */
 const longestWaitMs = 5_000;
+/** The sleep while a transaction in progress holds back what is committed behind it: its rollback tells nobody. */
+const heldWaitMs = 20;
 
 /** Ends when `signal` aborts. */
 export async function* followLog(
@@ -15,20 +17,21 @@ export async function* followLog(
 ): AsyncGenerator<RecordedEvent, void> {
   const latch = new Latch(core.clock);
   const stopListening = core.notices.listen(() => latch.wake());
-  let afterPosition = query.afterPosition;
+  let { afterPosition } = query;
+  let held = false;
   try {
     while (!isAborted(signal)) {
       const page = readLog(core.engine.reads, { ...query, afterPosition });
       for (;;) {
         const next = await page.next();
         if (next.done === true) {
-          afterPosition = next.value;
+          ({ position: afterPosition, held } = next.value);
           break;
         }
         yield next.value;
         if (isAborted(signal)) return;
       }
-      await latch.wait(longestWaitMs, signal);
+      await latch.wait(held ? heldWaitMs : longestWaitMs, signal);
     }
   } finally {
     stopListening();

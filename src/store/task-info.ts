@@ -74,7 +74,7 @@ export function taskInfo(state: TaskState): TaskInfo {
     runs: state.runs,
     lastScheduledFor: dateOf(state.lastScheduledForMs),
     execution:
-      run === null
+      run === null || state.phase !== "running"
         ? null
         : {
             executionId: executionIdOf(state.seq, run.number),

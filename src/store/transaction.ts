@@ -61,7 +61,7 @@ export async function runTransaction<T>(
   }
 }
 
-class OpenTransaction implements Transaction {
+export class OpenTransaction implements Transaction {
   readonly now: Date;
   readonly #core: StoreCore;
   readonly #work: Work;
@@ -83,7 +83,7 @@ class OpenTransaction implements Transaction {
     this.#refuseClosed();
     const { type, data } = encodeTaskEvent(event, this.#core.options.maxPayloadBytes);
     const staged = this.#work.append({ type, data, task: null, run: null, meta: null });
-    await this.#work.flush();
+    await this.#work.flushForPositions();
     return staged.position;
   }
 

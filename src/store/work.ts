@@ -4,18 +4,19 @@
  * Many callers' units share one Work (group commit); each can be undone alone, because nothing reaches
  * the engine before `flush`. Events get their positions there.
  */
+import { AzothError } from "../errors.ts";
 import type { DecisionContext, TaskCommand } from "../tasks/command.ts";
 import { decide } from "../tasks/decide.ts";
 import { encodeLifecycleData } from "../tasks/event-codec.ts";
 import type { LifecycleEvent } from "../tasks/events.ts";
 import { evolve } from "../tasks/evolve.ts";
 import type { TaskState } from "../tasks/task-state.ts";
-import type { EngineTransaction, NewEvent, TaskChange } from "./engine.ts";
+import type { EngineTransaction, LockedTasks, NewEvent, TaskChange } from "./engine.ts";
 
 /** An event that waits for its position. */
 export interface StagedEvent {
   readonly event: NewEvent;
-  /** 0 until it was flushed. */
+  /** 0 until it was flushed for its position. */
   position: number;
 }
 
@@ -26,6 +27,11 @@ export interface Dispatched {
   readonly events: readonly LifecycleEvent[];
   /** The staged forms of `events`. */
   readonly staged: readonly StagedEvent[];
+}
+
+/** A task that a unit needs is held by another transaction: the unit has to wait for that one, and its commit must not. */
+export class TaskHeld extends Error {
+  override readonly name = "TaskHeld";
 }
 
 interface Undo {
@@ -46,10 +52,13 @@ export class Work {
   readonly #after = new Map<number, TaskState>();
   /** States as they were read, by internal number. */
   readonly #read = new Map<number, TaskState>();
+  /** Ids and internal numbers of tasks that other transactions hold. */
+  readonly #held = new Set<string | number>();
   #staged: StagedEvent[] = [];
   readonly #undo: Undo[] = [];
-  #nextSeq = 0;
-  #seqsLeft = 0;
+  #finished = false;
+  #drawnSeqs: readonly number[] = [];
+  #usedSeqs = 0;
 
   constructor(engine: EngineTransaction, context: Omit<DecisionContext, "draw">, draw: () => number) {
     this.engine = engine;
@@ -62,11 +71,13 @@ export class Work {
     const missing = taskIds.filter((id) => !this.#byId.has(id));
     if (missing.length === 0) return;
     for (const id of missing) this.#byId.set(id, null);
-    this.know(await this.engine.lockTasks(missing));
+    this.#take(await this.engine.lockTasks(missing));
   }
 
+  /** @throws TaskHeld */
   async task(taskId: string): Promise<TaskState | null> {
     if (!this.#byId.has(taskId)) await this.preload([taskId]);
+    if (this.#held.has(taskId)) throw new TaskHeld();
     return this.#byId.get(taskId) ?? null;
   }
 
@@ -83,12 +94,13 @@ export class Work {
   /** Loads tasks by internal number in one go. */
   async preloadBySeq(seqs: readonly number[]): Promise<void> {
     const missing = seqs.filter((seq) => !this.#read.has(seq) && !this.#after.has(seq));
-    if (missing.length > 0) this.know(await this.engine.lockTasksBySeq(missing));
+    if (missing.length > 0) this.#take(await this.engine.lockTasksBySeq(missing));
   }
 
-  /** A task by internal number, as this Work has it. */
+  /** A task by internal number, as this Work has it. @throws TaskHeld */
   async taskBySeq(seq: number): Promise<TaskState | null> {
-    await this.preloadBySeq([seq]);
+    if (!this.#held.has(seq)) await this.preloadBySeq([seq]);
+    if (this.#held.has(seq)) throw new TaskHeld();
     return this.#after.get(seq) ?? this.#read.get(seq) ?? null;
   }
 
@@ -99,16 +111,18 @@ export class Work {
 
   /** Draws numbers for new tasks ahead, so that a batch asks once. */
   async reserveSeqs(count: number): Promise<void> {
-    if (this.#seqsLeft >= count) return;
-    this.#nextSeq = await this.engine.drawTaskSeqs(count);
-    this.#seqsLeft = count;
+    if (this.#drawnSeqs.length - this.#usedSeqs >= count) return;
+    this.#drawnSeqs = await this.engine.drawTaskSeqs(count);
+    this.#usedSeqs = 0;
   }
 
   /** Decides and stages. @throws AzothError if the command does not fit; nothing is staged then. */
   async dispatch(state: TaskState | null, command: TaskCommand): Promise<Dispatched> {
+    this.#refuseFinished();
     const events = decide(state, command, { ...this.context, draw: this.#draw() });
     if (events.length === 0 && state !== null) return { state, events, staged: [] };
     const seq = state?.seq ?? (await this.#newSeq());
+    this.#refuseFinished();
     let next = state;
     const staged: StagedEvent[] = [];
     for (const event of events) {
@@ -122,9 +136,30 @@ export class Work {
 
   /** Stages an event that is not of a task's lifecycle. */
   append(event: Omit<NewEvent, "atMs">): StagedEvent {
+    this.#refuseFinished();
     const staged: StagedEvent = { event: { ...event, atMs: this.context.nowMs }, position: 0 };
     this.#staged.push(staged);
     return staged;
+  }
+
+  /** Writes what was staged, and tells the positions of its events. */
+  async flushForPositions(): Promise<void> {
+    const staged = this.#staged;
+    this.#staged = [];
+    const positions = await this.engine.append(staged.map(({ event }) => event));
+    for (const [index, entry] of staged.entries()) entry.position = positions[index] ?? 0;
+    await this.flush();
+  }
+
+  /** Writes what was staged at last: what comes after it is refused, because it would not be written. */
+  async finish(): Promise<void> {
+    this.#finished = true;
+    await this.flush();
+  }
+
+  #refuseFinished(): void {
+    if (!this.#finished) return;
+    throw new AzothError("TRANSACTION_CLOSED", "The transaction has ended. Await every call inside of its callback.");
   }
 
   /** Writes what was staged; after it the engine's queries see it. */
@@ -132,8 +167,7 @@ export class Work {
     const staged = this.#staged;
     if (staged.length > 0) {
       this.#staged = [];
-      const first = await this.engine.append(staged.map(({ event }) => event));
-      for (const [index, entry] of staged.entries()) entry.position = first + index;
+      await this.engine.post(staged.map(({ event }) => event));
     }
     if (this.#before.size > 0) {
       const changes: TaskChange[] = [];
@@ -172,15 +206,22 @@ export class Work {
       );
     } catch (error) {
       // Numbers that were drawn inside went back with the rest.
-      this.#seqsLeft = 0;
+      this.#drawnSeqs = [];
+      this.#usedSeqs = 0;
       throw error;
     }
   }
 
   async #newSeq(): Promise<number> {
     await this.reserveSeqs(1);
-    this.#seqsLeft--;
-    return this.#nextSeq++;
+    const seq = this.#drawnSeqs[this.#usedSeqs++];
+    if (seq === undefined) throw new TypeError("the engine drew no number for a new task");
+    return seq;
+  }
+
+  #take({ tasks, held }: LockedTasks<string | number>): void {
+    this.know(tasks);
+    for (const key of held) this.#held.add(key);
   }
 
   #stage(event: LifecycleEvent, seq: number): StagedEvent {

@@ -3,18 +3,23 @@
  *
  * Units run in the order of their submission. A unit that rejects takes back only what it staged itself;
  * if the commit fails, all of them reject. An exclusive unit (user code with SQL of its own) gets a
- * transaction to itself, so that slow user code delays others but never enters their commits.
+ * transaction to itself, so that slow user code never enters the commits of others. Where the database takes one
+ * writer, it delays them; where it takes many, that transaction is open beside theirs.
+ *
+ * With many writers a unit may need a task that somebody else's transaction holds. It asks again with later commits,
+ * because to wait in a transaction would occupy a connection, and delay everybody in that commit.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
-import { type Clock, yieldToEventLoop } from "../clock.ts";
+import { type Clock, systemClock, yieldToEventLoop } from "../clock.ts";
 import { AzothError } from "../errors.ts";
 import type { Random } from "../random.ts";
-import type { Engine } from "./engine.ts";
-import { Work } from "./work.ts";
+import { type Engine, type EngineTransaction, WriteCollision } from "./engine.ts";
+import { TaskHeld, Work } from "./work.ts";
 
 export interface Unit<T> {
   /** Ids of tasks that the unit will look at, loaded for the whole commit at once. */
   readonly taskIds?: readonly string[];
+  /** It runs user code, and so must not run twice. Any other unit is done again if its transaction collides with another. */
   readonly exclusive?: boolean;
   readonly run: (work: Work) => Promise<T>;
 }
@@ -23,17 +28,29 @@ interface Waiting {
   readonly unit: Unit<unknown>;
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
+  /** Since when it asks for a task that another transaction holds, in this machine's time. */
+  readonly heldSinceMs?: number;
+  /** It was in a commit that collided with another transaction, and gets the next one to itself. */
+  readonly alone?: boolean;
 }
 
 type Settled = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: unknown };
 
 /** The most units in one commit, so that none holds the event loop for long. */
 const maxUnitsPerCommit = 500;
+/** The pause before a unit asks again for a task that another transaction holds. */
+const heldPauseMs = 20;
+/** Units that collided alone wait in transactions beside the queue: so many at a time, which leaves connections to others. */
+const collidedAtOnce = 2;
+/** How often a unit is done again whose transaction collided with another. */
+const maxCollisions = 5;
 
 export interface WriteQueueOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly random: Random;
+  /** How long a unit may ask for what another transaction holds. */
+  readonly busyTimeoutMs: number;
   /** Called after each commit, before its callers are answered. */
   readonly onCommit: () => void;
 }
@@ -42,6 +59,11 @@ export class WriteQueue {
   readonly #options: WriteQueueOptions;
   #waiting: Waiting[] = [];
   #draining: Promise<void> | undefined;
+  /** Units in transactions of their own, beside the queue. */
+  readonly #apart = new Set<Promise<unknown>>();
+  /** Units that collided, and how many of them are being done. */
+  #collided: Waiting[] = [];
+  #collidedBusy = 0;
   #closed = false;
   /** Tells a write that is begun inside of a transaction's callback from all others. */
   readonly #callbacks = new AsyncLocalStorage<{ open: boolean }>();
@@ -52,7 +74,7 @@ export class WriteQueue {
 
   /** True while something is being written or waits for it. */
   get busy(): boolean {
-    return this.#draining !== undefined;
+    return this.#draining !== undefined || this.#apart.size > 0;
   }
 
   /**
@@ -76,10 +98,14 @@ export class WriteQueue {
         "This would wait for the transaction that it is called in. Use the methods of that transaction, such as transaction.scheduleTask.";
       return Promise.reject(new AzothError("TRANSACTION_NESTED", message));
     }
-    if (this.#closed) return Promise.reject(new AzothError("STORE_CLOSED", "The store is closed. Open it again."));
+    if (this.#closed) return Promise.reject(closedError());
     return new Promise<T>((resolve, reject) => {
-      this.#waiting.push({ unit, resolve: resolve as (value: unknown) => void, reject });
-      this.#draining ??= this.#drain();
+      const waiting = { unit, resolve: resolve as (value: unknown) => void, reject };
+      if (unit.exclusive === true && this.#options.engine.writers === "many") {
+        this.#keep(this.#answerApart(waiting));
+        return;
+      }
+      this.#enqueue(waiting);
     });
   }
 
@@ -87,6 +113,12 @@ export class WriteQueue {
   async close(): Promise<void> {
     this.#closed = true;
     await this.#draining;
+    while (this.#apart.size > 0) await Promise.all(this.#apart);
+  }
+
+  #enqueue(waiting: Waiting): void {
+    this.#waiting.push(waiting);
+    this.#draining ??= this.#drain();
   }
 
   async #drain(): Promise<void> {
@@ -104,8 +136,8 @@ export class WriteQueue {
   }
 
   #takeBatch(): Waiting[] {
-    const firstExclusive = this.#waiting.findIndex(({ unit }) => unit.exclusive === true);
-    const plain = firstExclusive === -1 ? this.#waiting.length : firstExclusive;
+    const firstAlone = this.#waiting.findIndex(({ unit, alone }) => unit.exclusive === true || alone === true);
+    const plain = firstAlone === -1 ? this.#waiting.length : firstAlone;
     const size = plain === 0 ? 1 : Math.min(plain, maxUnitsPerCommit);
     const batch = this.#waiting.slice(0, size);
     this.#waiting = this.#waiting.slice(size);
@@ -113,27 +145,113 @@ export class WriteQueue {
   }
 
   async #commit(batch: readonly Waiting[]): Promise<void> {
-    const { engine, clock, random, onCommit } = this.#options;
+    const { engine, onCommit } = this.#options;
     let settled: Settled[] = [];
     try {
       await engine.write(async (transaction) => {
         settled = [];
-        const work = new Work(transaction, { nowMs: clock.now(), tzdata: process.versions.tz ?? "unknown" }, random);
+        const work = this.#workOn(transaction);
         await work.preload(batch.flatMap(({ unit }) => unit.taskIds ?? []));
         for (const { unit } of batch) settled.push(await settle(work, unit));
-        await work.flush();
+        await work.finish();
       });
     } catch (error) {
-      for (const { reject } of batch) reject(error);
+      if (error instanceof WriteCollision) this.#separate(batch);
+      else for (const { reject } of batch) reject(error);
       return;
     }
     onCommit();
-    for (const [index, { resolve, reject }] of batch.entries()) {
+    for (const [index, waiting] of batch.entries()) {
       const outcome = settled[index];
-      if (outcome?.ok === true) resolve(outcome.value);
-      else reject(outcome?.error);
+      if (outcome?.ok === true) waiting.resolve(outcome.value);
+      else if (outcome?.error instanceof TaskHeld) this.#keep(this.#askAgain(waiting));
+      else waiting.reject(outcome?.error);
     }
   }
+
+  async #askAgain(waiting: Waiting): Promise<void> {
+    const { busyTimeoutMs } = this.#options;
+    const heldSinceMs = waiting.heldSinceMs ?? systemClock.now();
+    if (Math.abs(systemClock.now() - heldSinceMs) >= busyTimeoutMs) {
+      const message = `Another transaction held a task for longer than ${busyTimeoutMs} ms. Do it again; look for a long transaction.`;
+      return waiting.reject(new AzothError("STORE_BUSY", message));
+    }
+    await systemClock.sleep(heldPauseMs);
+    if (this.#closed) waiting.reject(closedError());
+    else this.#enqueue({ ...waiting, heldSinceMs });
+  }
+
+  /** One of a batch met another transaction: each in a commit of its own, the others do not wait with it. */
+  #separate(batch: readonly Waiting[]): void {
+    if (batch.length > 1) {
+      this.#waiting.unshift(...batch.map((waiting) => ({ ...waiting, alone: true })));
+      return;
+    }
+    this.#collided.push(...batch);
+    if (this.#collidedBusy === collidedAtOnce) return;
+    this.#collidedBusy++;
+    this.#keep(this.#answerCollided().finally(() => this.#collidedBusy--));
+  }
+
+  async #answerCollided(): Promise<void> {
+    for (let next = this.#collided.shift(); next !== undefined; next = this.#collided.shift()) {
+      await this.#answerApart(next);
+    }
+  }
+
+  /** Runs one unit in a transaction to itself, beside the queue. */
+  async #answerApart(waiting: Waiting): Promise<void> {
+    try {
+      waiting.resolve(await this.#commitApart(waiting.unit));
+    } catch (error) {
+      if (error instanceof TaskHeld) await this.#askAgain(waiting);
+      else waiting.reject(error);
+    }
+  }
+
+  #keep(work: Promise<unknown>): void {
+    const kept = work.finally(() => this.#apart.delete(kept));
+    this.#apart.add(kept);
+  }
+
+  async #commitApart(unit: Unit<unknown>): Promise<unknown> {
+    const { engine, onCommit } = this.#options;
+    // User code is not run again: it waits for what it needs.
+    const patient = unit.exclusive === true;
+    for (let collisions = 0; ; ) {
+      try {
+        const value = await engine.write(
+          async (transaction) => {
+            const work = this.#workOn(transaction);
+            await work.preload(unit.taskIds ?? []);
+            const result = await unit.run(work);
+            await work.finish();
+            return result;
+          },
+          { patient },
+        );
+        onCommit();
+        return value;
+      } catch (error) {
+        if (!(error instanceof WriteCollision)) throw error;
+        if (patient || ++collisions === maxCollisions) throw collided(error);
+      }
+    }
+  }
+
+  #workOn(transaction: EngineTransaction): Work {
+    const { clock, random } = this.#options;
+    return new Work(transaction, { nowMs: clock.now(), tzdata: process.versions.tz ?? "unknown" }, random);
+  }
+}
+
+function closedError(): AzothError {
+  return new AzothError("STORE_CLOSED", "The store is closed. Open it again.");
+}
+
+function collided(cause: WriteCollision): AzothError {
+  const message = "The transaction collided with another one, and nothing of it was kept. Do it again.";
+  return new AzothError("STORE_BUSY", message, { cause });
 }
 
 async function settle(work: Work, unit: Unit<unknown>): Promise<Settled> {
@@ -142,6 +260,7 @@ async function settle(work: Work, unit: Unit<unknown>): Promise<Settled> {
       unit.exclusive === true ? work.attemptNested(() => unit.run(work)) : work.attempt(() => unit.run(work));
     return { ok: true, value: await attempt };
   } catch (error) {
+    if (error instanceof WriteCollision) throw error;
     return { ok: false, error };
   }
 }

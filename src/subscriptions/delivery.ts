@@ -7,7 +7,7 @@
 import type { Clock } from "../clock.ts";
 import { AzothError, quote } from "../errors.ts";
 import { boundedText } from "../limits.ts";
-import type { Checkpoint, StoredEvent } from "../store/engine.ts";
+import type { Checkpoint, EventPage, StoredEvent } from "../store/engine.ts";
 import { recordedEvent } from "../store/log.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { systemEvent } from "../store/system-events.ts";
@@ -33,9 +33,12 @@ export interface DeliveryOptions {
   readonly handler: AnyEventHandler;
 }
 
-/** How a round ended: "more" events may wait, none do ("idle"), the next attempt is due in a while, or it stands still. */
+/**
+ * How a round ended: "more" events may wait, none do ("idle"), a transaction in progress holds them back ("held"),
+ * another process has the handler in hand ("elsewhere"), the next attempt is due in a while, or it stands still.
+ */
 export type DeliveryState =
-  | { readonly is: "more" | "idle" | "stopped" }
+  | { readonly is: "more" | "idle" | "held" | "elsewhere" | "stopped" }
   | { readonly is: "retrying"; readonly inMs: number };
 
 export class Delivery {
@@ -66,13 +69,13 @@ export class Delivery {
     if (peek.events.length === 0) {
       this.#scannedTo = Math.max(this.#scannedTo, peek.scannedTo);
       const farAhead = this.#scannedTo - this.#storedAt > unstoredLag;
-      if (!farAhead) return { is: peek.end ? "idle" : "more" };
+      if (!farAhead) return stateAfter(peek);
     }
     const stored = (await reads.listCheckpoints()).find(({ name }) => name === this.handler.name);
     const held = stored === undefined ? null : heldBy(stored, core.clock.now());
     if (held !== null) return held;
     const { checkpoint, state } = await core.queue.submit({ exclusive: true, run: (work) => this.#deliver(work) });
-    this.#moveTo(checkpoint.position);
+    if (checkpoint !== null) this.#moveTo(checkpoint.position);
     return state;
   }
 
@@ -131,7 +134,7 @@ export class Delivery {
     const { name } = this.handler;
     await this.#options.core.queue.submit({
       run: async (work) => {
-        const checkpoint = await work.engine.lockCheckpoint(name);
+        const checkpoint = await work.engine.lockCheckpoint(name, "wait");
         if (checkpoint === null || (checkpoint.status === "active" && checkpoint.attempts === 0)) return;
         await work.engine.saveCheckpoint(fresh(name, checkpoint.position, work.context.nowMs));
         work.append(systemEvent("EventHandlerResumed", { handler: name }));
@@ -145,8 +148,9 @@ export class Delivery {
     const checkpoint = await core.queue.submit({
       exclusive: true,
       run: async (work) => {
+        // First the lock, so that of several processes one sets up after the other.
+        const known = await work.engine.lockCheckpoint(name, "wait");
         await this.#inTransaction(work, (transaction) => this.handler.setUp?.(transaction));
-        const known = await work.engine.lockCheckpoint(name);
         if (known !== null) return known;
         const position = startFrom === "now" ? await core.engine.reads.lastPosition() : 0;
         const first = fresh(name, position, work.context.nowMs);
@@ -163,11 +167,13 @@ export class Delivery {
     this.#scannedTo = position;
   }
 
-  async #deliver(work: Work): Promise<{ checkpoint: Checkpoint; state: DeliveryState }> {
+  async #deliver(work: Work): Promise<{ checkpoint: Checkpoint | null; state: DeliveryState }> {
     const { core } = this.#options;
     const { name, eventTypes } = this.handler;
     const { nowMs } = work.context;
-    let checkpoint = (await work.engine.lockCheckpoint(name)) ?? fresh(name, 0, nowMs);
+    const locked = await work.engine.lockCheckpoint(name, "skip");
+    if (locked === "held") return { checkpoint: null, state: { is: "elsewhere" } };
+    let checkpoint = locked ?? fresh(name, 0, nowMs);
     const held = heldBy(checkpoint, nowMs);
     if (held !== null) return { checkpoint, state: held };
     // What was looked at already is passed over, unless somebody set the checkpoint back.
@@ -184,7 +190,7 @@ export class Delivery {
     }
     checkpoint = fresh(name, Math.max(page.scannedTo, checkpoint.position), nowMs);
     await work.engine.saveCheckpoint(checkpoint);
-    return { checkpoint, state: { is: page.end ? "idle" : "more" } };
+    return { checkpoint, state: stateAfter(page) };
   }
 
   /** Handles one event; what its failure means is in the checkpoint that comes back. */
@@ -222,7 +228,7 @@ export class Delivery {
         return fresh(handler, position, nowMs);
       case "dead-letter": {
         const staged = work.append(systemEvent("EventDeadLettered", { handler, position, error, attempts }));
-        await work.flush();
+        await work.flushForPositions();
         await work.engine.addDeadLetter({ id: staged.position, handler, position, error, attempts, atMs: nowMs });
         return fresh(handler, position, nowMs);
       }
@@ -254,6 +260,11 @@ export class Delivery {
 
 function fresh(name: string, position: number, nowMs: number): Checkpoint {
   return { name, position, status: "active", attempts: 0, retryAtMs: null, error: null, updatedAtMs: nowMs };
+}
+
+function stateAfter(page: EventPage): DeliveryState {
+  if (page.held) return { is: "held" };
+  return { is: page.end ? "idle" : "more" };
 }
 
 /** Why a handler cannot go on now, or null. */

@@ -32,11 +32,15 @@ export type TaskCommand =
 /** What a scheduler says of the runs it claims. `run` is the fencing token. */
 export type RunCommand =
   | { readonly kind: "start"; readonly instance: number }
+  /** Takes the task, to start it later. */
+  | { readonly kind: "claim"; readonly instance: number }
+  /** The run that was claimed has started. */
+  | { readonly kind: "begin"; readonly run: number; readonly startedAtMs: number }
   | { readonly kind: "finish"; readonly run: number; readonly instance: number; readonly outcome: Outcome }
   | {
       readonly kind: "release";
       readonly run: number;
-      readonly because: "shutdown" | "claim-lost";
+      readonly because: "shutdown" | "claim-lost" | "unstarted";
       readonly detail: string;
       /** How many consecutive lost claims count as one failed attempt. */
       readonly maxLostClaims: number;

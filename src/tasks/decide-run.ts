@@ -10,6 +10,7 @@ import { plannedAfter, skippedOccurrences } from "./plan.ts";
 import { backoffMs } from "./retry-policy.ts";
 import { anchoredSchedule, dueAtMs, isRecurring, type Run, type TaskState } from "./task-state.ts";
 
+type Begin = Extract<RunCommand, { kind: "begin" }>;
 type Finish = Extract<RunCommand, { kind: "finish" }>;
 type Release = Extract<RunCommand, { kind: "release" }>;
 type Failed = Extract<Outcome, { kind: "failed" }>;
@@ -17,7 +18,11 @@ type Failed = Extract<Outcome, { kind: "failed" }>;
 export function decideRun(state: TaskState, command: RunCommand, context: DecisionContext): LifecycleEvent[] {
   switch (command.kind) {
     case "start":
-      return decideStart(state, command.instance, context);
+      return decideStart("TaskStarted", state, command.instance, context);
+    case "claim":
+      return decideStart("TaskClaimed", state, command.instance, context);
+    case "begin":
+      return decideBegin(state, command);
     case "finish":
       return decideFinish(state, command, context);
     case "release":
@@ -30,11 +35,24 @@ export function decideRun(state: TaskState, command: RunCommand, context: Decisi
 }
 
 /** Starts what is due; nothing otherwise, so that a claim can be offered without harm. */
-function decideStart(state: TaskState, instance: number, { nowMs }: DecisionContext): LifecycleEvent[] {
+function decideStart(
+  type: "TaskStarted" | "TaskClaimed",
+  state: TaskState,
+  instance: number,
+  { nowMs }: DecisionContext,
+): LifecycleEvent[] {
   const due = dueAtMs(state);
   if (due === null || due > nowMs || state.scheduledForMs === null) return [];
   const data = { scheduledForMs: state.scheduledForMs, attempt: state.retryCount + 1, instance };
-  return [event("TaskStarted", data, nowMs, state.runs + 1)];
+  return [event(type, data, nowMs, state.runs + 1)];
+}
+
+/** Nothing if the claim is gone: what comes of that run is refused. */
+function decideBegin(state: TaskState, { run: number, startedAtMs }: Begin): LifecycleEvent[] {
+  const { run, phase } = state;
+  if (run === null || run.number !== number || phase !== "claimed") return [];
+  const { scheduledForMs, attempt, instance } = run;
+  return [event("TaskStarted", { scheduledForMs, attempt, instance }, startedAtMs, number)];
 }
 
 /** True if the run still holds its claim: the fence. */
@@ -46,7 +64,7 @@ function decideFinish(state: TaskState, command: Finish, context: DecisionContex
   const { run } = state;
   const { nowMs } = context;
   const { outcome } = command;
-  if (run === null || run.number !== command.run) {
+  if (run === null || run.number !== command.run || state.phase !== "running") {
     const because = state.phase === "cancelled" ? "cancelled" : "claim-lost";
     const refusal = { because, instance: command.instance, success: outcome.kind === "succeeded" } as const;
     return [event("TaskResultRefused", refusal, nowMs, command.run)];

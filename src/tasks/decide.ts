@@ -86,7 +86,7 @@ function isSameTask(state: TaskState, command: ScheduleCommand): boolean {
 
 function decideCancel(state: TaskState, reason: string, { nowMs }: DecisionContext): LifecycleEvent[] {
   if (state.phase === "cancelled") return [];
-  return [event("TaskCancelled", { reason, wasRunning: state.run !== null }, nowMs, state.run?.number)];
+  return [event("TaskCancelled", { reason, wasRunning: state.phase === "running" }, nowMs, state.run?.number)];
 }
 
 function decidePause(state: TaskState, reason: string | undefined, { nowMs }: DecisionContext): LifecycleEvent[] {
@@ -131,7 +131,7 @@ function failedOccurrence(state: TaskState): { scheduledForMs: number } {
 
 function decideRunNow(state: TaskState, { nowMs }: DecisionContext): LifecycleEvent[] {
   if (state.phase === "cancelled") throw refused("TASK_CANCELLED", state, "was cancelled; schedule it again");
-  if (state.phase === "running") throw refused("TASK_RUNNING", state, "is running already");
+  if (state.run !== null) throw refused("TASK_RUNNING", state, "is running already, or about to");
   if (state.paused) throw refused("TASK_PAUSED", state, "is paused; resume it first");
   const { scheduledForMs } = state;
   // A pending retry, an overdue occurrence and a one-off run as themselves, only earlier; a recurring task runs once more.

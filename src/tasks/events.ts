@@ -49,6 +49,9 @@ export interface TaskStartedData {
   readonly instance: number;
 }
 
+/** A scheduler has taken a task that it will start when a slot is free; TaskStarted follows. */
+export type TaskClaimedData = TaskStartedData;
+
 export interface TaskExecutedData {
   readonly success: boolean;
   readonly durationMs: number;
@@ -72,8 +75,11 @@ export interface TaskSnoozedData {
 }
 
 export interface TaskReleasedData {
-  /** "shutdown": given back by a stopping instance; "claim-lost": taken from one that fell silent. */
-  readonly because: "shutdown" | "claim-lost";
+  /**
+   * "shutdown": given back by a stopping instance; "claim-lost": taken from one that fell silent; "unstarted": claimed
+   * ahead, and given back because no slot became free for it.
+   */
+  readonly because: "shutdown" | "claim-lost" | "unstarted";
   readonly instance: number;
   readonly detail: string;
   readonly runAtMs: number;
@@ -98,6 +104,7 @@ export interface OccurrencesSkippedData {
 /** The data of every lifecycle event by its type. */
 export interface LifecycleData {
   TaskScheduled: TaskScheduledData;
+  TaskClaimed: TaskClaimedData;
   TaskStarted: TaskStartedData;
   TaskExecuted: TaskExecutedData;
   TaskSnoozed: TaskSnoozedData;
@@ -133,6 +140,7 @@ export type LifecycleEvent = {
 
 const lifecycleTypes: Readonly<Record<LifecycleType, true>> = {
   TaskScheduled: true,
+  TaskClaimed: true,
   TaskStarted: true,
   TaskExecuted: true,
   TaskSnoozed: true,

@@ -20,11 +20,16 @@ export function evolve(state: TaskState | null, event: LifecycleEvent, seq: numb
   }
   const updatedAtMs = event.atMs;
   switch (event.type) {
+    case "TaskClaimed":
     case "TaskStarted": {
+      const phase = event.type === "TaskStarted" ? "running" : "claimed";
+      if (state.run !== null && state.run.number === event.run) {
+        return { ...state, phase, run: { ...state.run, startedAtMs: event.atMs }, updatedAtMs };
+      }
       const { scheduledForMs, attempt, instance } = event.data;
       const number = event.run ?? state.runs + 1;
       const run: Run = { number, scheduledForMs, attempt, instance, startedAtMs: event.atMs, revision: state.revision };
-      const started = { ...state, phase: "running", run, runs: number, lastScheduledForMs: scheduledForMs } as const;
+      const started = { ...state, phase, run, runs: number, lastScheduledForMs: scheduledForMs } as const;
       return { ...started, scheduledForMs: null, runAtMs: null, updatedAtMs };
     }
     case "TaskExecuted":
@@ -63,12 +68,12 @@ export function evolve(state: TaskState | null, event: LifecycleEvent, seq: numb
 }
 
 function scheduled(state: TaskState | null, data: TaskScheduledData, atMs: number, seq: number): TaskState {
-  const running = state?.run != null;
   return {
     seq,
     taskId: data.taskId,
     taskType: data.taskType,
-    phase: running ? "running" : "waiting",
+    // A run may be going on: it keeps the task.
+    phase: state !== null && state.run !== null ? state.phase : "waiting",
     paused: data.because === "replaced" && state !== null ? state.paused : false,
     revision: data.revision,
     definition: data.definition,

@@ -2,7 +2,8 @@
  * The state of one task: a fold of its events, and one row of the task projection.
  *
  *   phase       allows                         left by
- *   waiting     start, cancel, pause, run-now  TaskStarted, TaskCancelled
+ *   waiting     claim, start, cancel, pause …  TaskClaimed, TaskStarted, TaskCancelled
+ *   claimed     begin, finish, release, cancel TaskStarted, TaskReleased, TaskCancelled
  *   running     finish, release, cancel        TaskExecuted, TaskSnoozed, TaskReleased, TaskCancelled
  *   completed   run-now, another definition    TaskRunRequested, TaskScheduled
  *   disabled    resume, run-now, …             TaskResumed, TaskRunRequested, TaskScheduled
@@ -13,14 +14,15 @@
 import type { Schedule } from "../schedule/schedule.ts";
 import type { RetryPolicy } from "./retry-policy.ts";
 
-export type Phase = "waiting" | "running" | "completed" | "disabled" | "cancelled";
+export type Phase = "waiting" | "claimed" | "running" | "completed" | "disabled" | "cancelled";
 
-/** "waiting" for its time, "paused", "running", or ended as "completed", "disabled" (by failures) or "cancelled". */
-export type TaskStateName = "waiting" | "paused" | "running" | "completed" | "disabled" | "cancelled";
+/** "waiting" for its time, "paused", "claimed" by a scheduler that will run it as soon as it can, "running", or ended as "completed", "disabled" (by failures) or "cancelled". */
+export type TaskStateName = "waiting" | "paused" | "claimed" | "running" | "completed" | "disabled" | "cancelled";
 
 export const taskStateNames: readonly TaskStateName[] = [
   "waiting",
   "paused",
+  "claimed",
   "running",
   "completed",
   "disabled",
@@ -38,12 +40,13 @@ export interface TaskDefinition {
   readonly timeoutMs: number;
 }
 
-/** The current run of a running task: its claim. */
+/** The current run of a claimed or running task: its claim. */
 export interface Run {
   /** Counts the starts of this task, and never repeats: with the task it is the execution id, the fencing token. */
   readonly number: number;
   readonly scheduledForMs: number;
   readonly attempt: number;
+  /** While it is claimed and not yet started, the instant of the claim. */
   readonly startedAtMs: number;
   /** The scheduler instance that holds the claim. */
   readonly instance: number;
@@ -93,7 +96,8 @@ export function stateNameOf(state: Pick<TaskState, "phase" | "paused">): TaskSta
 
 /** True while the task will run again without anybody's doing. */
 export function isEnabled(state: Pick<TaskState, "phase" | "paused">): boolean {
-  return (state.phase === "waiting" || state.phase === "running") && !state.paused;
+  const { phase } = state;
+  return (phase === "waiting" || phase === "claimed" || phase === "running") && !state.paused;
 }
 
 /** The schedule with an interval's anchor filled in. */

@@ -26,6 +26,8 @@ export interface Signals {
   };
   /** This instance was declared dead by another one (it was blocked or suspended), and goes on under a new number. */
   "scheduler.declared-dead": { readonly instance: number };
+  /** This machine's clock differs from the database's by so much, and is corrected by it: due times are the database's. */
+  "scheduler.clock-differs": { readonly instance: number; readonly offsetMs: number };
   "task.started": RunFacts & { readonly latenessMs: number };
   "task.succeeded": RunFacts & { readonly durationMs: number };
   "task.failed": RunFacts & {

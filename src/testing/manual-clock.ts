@@ -30,6 +30,7 @@ interface Sleeper {
  * await slept;
  */
 export class ManualClock implements Clock {
+  readonly virtual = true;
   #startMs: number;
   #passedMs = 0;
   #activity = 0;

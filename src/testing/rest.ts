@@ -30,8 +30,8 @@ export async function comeToRest({ clock, store, work, patienceMs, maxRounds }: 
       seen = now;
       quiet = -1;
       if (++rounds > maxRounds) throw unsettled(clock, maxRounds);
-    } else if (quiet === quietRounds - 1 && work.isWorthWaiting(systemClock.now(), patienceMs)) {
-      // Not a matter of rounds: a file or socket answers when it answers.
+    } else if (quiet === quietRounds - 1 && (store.isAsked || work.isWorthWaiting(systemClock.now(), patienceMs))) {
+      // Not a matter of rounds: a file, socket or database answers when it answers.
       quiet = -1;
     }
   }

@@ -6,8 +6,20 @@
  */
 import { AzothError } from "../errors.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
-import type { EngineTransaction } from "../store/engine.ts";
+import type { EngineReads, EngineTransaction } from "../store/engine.ts";
 import type { WorkInProgress } from "./work-in-progress.ts";
+
+/** What the loops of a scheduler ask. */
+const readVerbs = [
+  "readEvents",
+  "lastPosition",
+  "findTask",
+  "nextDueAt",
+  "overdueOfOtherTypes",
+  "runsOf",
+  "listInstances",
+  "listCheckpoints",
+] as const satisfies (keyof EngineReads)[];
 
 /** Whose life a handle shares. */
 export interface Life {
@@ -24,8 +36,10 @@ export class SharedStore {
   commits = 0;
   /** Looks of the schedulers' loops at what is due, or at what is new in the log. */
   rounds = 0;
-  /** Changes whenever a transaction ends. */
+  /** Changes whenever the database has answered. */
   #ended = 0;
+  /** Questions to the database without an answer yet. */
+  #asked = 0;
   readonly #work: WorkInProgress;
   readonly #announcing: boolean;
   /** The handles, each with the latest of its writes that was begun. */
@@ -54,14 +68,15 @@ export class SharedStore {
     this.#handles.set(db, Promise.resolve());
     const { engine } = coreOf(db);
     const { reads } = engine;
+    this.#waitForReads(reads);
     if (life !== endlessLife) {
       reads.nextDueAt = this.#counted(reads.nextDueAt.bind(reads));
       reads.readEvents = this.#counted(reads.readEvents.bind(reads));
     }
     const write = engine.write.bind(engine);
-    engine.write = async (work) => {
+    engine.write = async (work, mode) => {
       const turn = this.#inTurn(() => {
-        const written = this.#write(write, work, life);
+        const written = this.#write((inside) => write(inside, mode), work, life);
         if (this.#handles.has(db)) this.#handles.set(db, written);
         return written;
       });
@@ -86,18 +101,66 @@ export class SharedStore {
   ): Promise<T> {
     if (life.hasEnded) throw endedError();
     const piece = this.#work.begin();
+    const inside = async (transaction: EngineTransaction): Promise<T> => {
+      // A process that dies takes its transaction with it, whatever the code in there still waits for.
+      const result = await life.orEnd(work(this.#mortal(transaction, life)));
+      const failure = this.#failures.shift();
+      if (failure !== undefined) throw failure;
+      return result;
+    };
     try {
-      return await write(async (transaction) => {
-        // A process that dies takes its transaction with it, whatever the code in there still waits for.
-        const result = await life.orEnd(work(mortal(transaction, life)));
-        const failure = this.#failures.shift();
-        if (failure !== undefined) throw failure;
-        return result;
-      });
+      return await this.#ask(() => write((transaction) => this.#unasked(() => inside(transaction))));
     } finally {
       piece.end();
+    }
+  }
+
+  /** True while the database has been asked something and has not answered: no time passes meanwhile. */
+  get isAsked(): boolean {
+    return this.#asked > 0;
+  }
+
+  #waitForReads(reads: EngineReads): void {
+    for (const verb of readVerbs) {
+      const read = reads[verb].bind(reads) as (...query: unknown[]) => Promise<unknown>;
+      Object.assign(reads, { [verb]: (...query: unknown[]) => this.#ask(() => read(...query)) });
+    }
+  }
+
+  async #ask<T>(question: () => Promise<T>): Promise<T> {
+    this.#asked++;
+    try {
+      return await question();
+    } finally {
+      this.#asked--;
       this.#ended++;
     }
+  }
+
+  /** Within a question, the part that is not the database's: what user code waits for may be anything. */
+  async #unasked<T>(work: () => Promise<T>): Promise<T> {
+    this.#asked--;
+    try {
+      return await work();
+    } finally {
+      this.#asked++;
+    }
+  }
+
+  /** The same transaction, which refuses everything when the process has died: its code may go on. */
+  #mortal(transaction: EngineTransaction, life: Life): EngineTransaction {
+    return new Proxy(transaction, {
+      get: (target, key) => {
+        if (life.hasEnded) throw endedError();
+        const member: unknown = Reflect.get(target, key, target);
+        if (typeof member !== "function") return member;
+        const verb = member.bind(target) as (...parameters: unknown[]) => Promise<unknown>;
+        if (key === "nested") {
+          return (work: () => Promise<unknown>) => this.#ask(() => verb(() => this.#unasked(work)));
+        }
+        return (...parameters: unknown[]) => this.#ask(() => verb(...parameters));
+      },
+    });
   }
 
   #counted<Query, Result>(look: (query: Query) => Result): (query: Query) => Result {
@@ -118,17 +181,6 @@ export class SharedStore {
       if (other !== db) coreOf(other).notices.announce();
     }
   }
-}
-
-/** The same transaction, which refuses everything when the process has died: its code may go on. */
-function mortal(transaction: EngineTransaction, life: Life): EngineTransaction {
-  return new Proxy(transaction, {
-    get(target, key) {
-      if (life.hasEnded) throw endedError();
-      const member: unknown = Reflect.get(target, key, target);
-      return typeof member === "function" ? (member.bind(target) as unknown) : member;
-    },
-  });
 }
 
 export function endedError(): AzothError {

@@ -41,7 +41,8 @@ export class TestBed {
     const merged: SchedulerOptions = { name: `test-${this.#started}`, ...scheduler, ...options };
     const handlers = merged.handlers?.map((handler) => watchedHandler(handler, this.#work));
     const process = await TestProcess.start({
-      location: this.db.location,
+      // What is in memory has a file of its own to be opened by; a URL is not shown with its password.
+      location: this.#settings.location === ":memory:" ? this.db.location : this.#settings.location,
       store: this.store,
       clock: this.clock,
       db: { ...db, random: randomOf(seed, this.#started) },

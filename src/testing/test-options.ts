@@ -13,7 +13,7 @@ export interface TestSchedulerOptions<Handlers extends readonly AnyTaskHandler[]
     Omit<AzothDbOptions, "clock" | "random"> {
   /** What the clock shows at first. Defaults to "2026-01-01T00:00:00Z". */
   readonly start?: Instant;
-  /** ":memory:", or a directory. Defaults to ":memory:". */
+  /** ":memory:", a directory, or a postgres:// URL. Defaults to ":memory:". */
   readonly location?: string;
   /** Of all randomness: ids and jitter. Defaults to 1. */
   readonly seed?: number;
@@ -54,6 +54,8 @@ const dbKeys: readonly string[] = [
   "transactionTimeout",
   "noticeInterval",
   "maxPayloadBytes",
+  "schema",
+  "maxConnections",
   "sqliteDriver",
 ] satisfies (keyof AzothDbOptions)[];
 

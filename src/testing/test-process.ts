@@ -128,6 +128,7 @@ class Mortality implements Life {
 /** The clock as a process sees it: for the suspended and the dead, no sleep ends. */
 function mortalClock(clock: ManualClock, life: Mortality): Clock {
   return {
+    virtual: true,
     now: () => clock.now(),
     async sleep(ms, signal) {
       await life.awake();

@@ -13,9 +13,9 @@ export interface Ending {
   readonly signal: NodeJS.Signals | null;
 }
 
-export class Child {
+export class Child<Told extends { readonly is: string } = Message, Ordered extends object = Order> {
   /** Everything that it has told, in order. */
-  readonly messages: Message[] = [];
+  readonly messages: Told[] = [];
   /** Whatever else it has printed. */
   output = "";
   readonly ended: Promise<Ending>;
@@ -50,7 +50,7 @@ export class Child {
     return this.#process.pid ?? Number.NaN;
   }
 
-  order(order: Order): void {
+  order(order: Ordered): void {
     this.#process.stdin?.write(`${JSON.stringify(order)}\n`);
   }
 
@@ -64,20 +64,20 @@ export class Child {
     await this.ended;
   }
 
-  all<Name extends Message["is"]>(name: Name): MessageOf<Name>[] {
-    return this.messages.filter((message): message is MessageOf<Name> => message.is === name);
+  all<Name extends Told["is"]>(name: Name): MessageOf<Name, Told>[] {
+    return this.messages.filter((message): message is MessageOf<Name, Told> => message.is === name);
   }
 
   /** Resolves with the first message of this name that satisfies the condition, which may have come already. */
-  async told<Name extends Message["is"]>(
+  async told<Name extends Told["is"]>(
     name: Name,
-    condition: (message: MessageOf<Name>) => boolean = () => true,
-  ): Promise<MessageOf<Name>> {
+    condition: (message: MessageOf<Name, Told>) => boolean = () => true,
+  ): Promise<MessageOf<Name, Told>> {
     return await this.until(() => this.all(name).find(condition), `tell of "${name}"`);
   }
 
   /** Resolves with the next message of this name. */
-  async next<Name extends Message["is"]>(name: Name): Promise<MessageOf<Name>> {
+  async next<Name extends Told["is"]>(name: Name): Promise<MessageOf<Name, Told>> {
     const seen = this.all(name).length;
     return await this.until(() => this.all(name)[seen], `tell of "${name}" again`);
   }
@@ -109,7 +109,7 @@ export class Child {
   }
 
   #take(line: string): void {
-    const message = parse(line);
+    const message = parse<Told>(line);
     if (message === undefined) this.output += `${line}\n`;
     else this.messages.push(message);
     for (const look of this.#watchers) look();
@@ -121,9 +121,9 @@ export class Child {
   }
 }
 
-function parse(line: string): Message | undefined {
+function parse<Told>(line: string): Told | undefined {
   try {
-    return JSON.parse(line) as Message;
+    return JSON.parse(line) as Told;
   } catch {
     // Half a line, of a process that was killed while it wrote; or an error of Node's.
     return undefined;

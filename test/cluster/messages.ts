@@ -78,7 +78,8 @@ export type Message =
   | { readonly is: "steps"; readonly steps: readonly string[] }
   | { readonly is: "stopped" };
 
-export type MessageOf<Name extends Message["is"]> = Extract<Message, { readonly is: Name }>;
+/** The messages of a name, of these or of another set. */
+export type MessageOf<Name, Told = Message> = Extract<Told, { readonly is: Name }>;
 
 /** To a worker. */
 export type Order = { readonly do: "release" } | { readonly do: "usage" };

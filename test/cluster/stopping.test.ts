@@ -69,9 +69,13 @@ test.concurrent("at whatever moment it comes, everything that was started is wai
 
   const log = await expectWhole(desk.db);
   // A task of a few milliseconds needs no release in a grace period of ten seconds.
-  expect(log.all("TaskReleased")).toEqual([]);
-  expect(log.all("TaskStarted")).toHaveLength(tasks.length);
-  expect(log.all("SchedulerStopped").map(({ payload }) => payload.released)).toEqual([0, 0, 0, 0, 0]);
+  // What was claimed ahead is given back.
+  const started = new Set(log.all("TaskStarted").map(({ executionId }) => executionId));
+  const released = log.all("TaskReleased");
+  expect(released.filter(({ executionId }) => started.has(executionId))).toEqual([]);
+  expect(started.size).toBe(tasks.length);
+  const told = log.all("SchedulerStopped").reduce((sum, { payload }) => sum + payload.released, 0);
+  expect(told).toBe(released.length);
 });
 
 test.concurrent("a claim that is being committed when it comes is waited for as well", async ({ stage }) => {

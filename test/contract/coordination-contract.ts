@@ -1,7 +1,7 @@
 /** The contract of what is no history: instances, checkpoints and dead letters. */
 import { describe, expect, test } from "vitest";
 import type { Checkpoint, DeadLetterRow } from "../../src/store/engine.ts";
-import { type ContractSubject, connect, nowMs, storeOf } from "./subject.ts";
+import { type ContractSubject, connect, inOrder, nowMs, storeOf } from "./subject.ts";
 
 function checkpoint(name: string, more: Partial<Checkpoint> = {}): Checkpoint {
   const base = { status: "active", attempts: 0, retryAtMs: null, error: null, updatedAtMs: nowMs } as const;
@@ -40,7 +40,7 @@ export function coordinationContract(subject: ContractSubject): void {
         await tx.addInstance({ name: "slow", nowMs, claimMs: 5_000 }),
       ]);
       const silentAt = async (atMs: number) =>
-        (await engine.write((tx) => tx.lockSilentInstances(atMs))).map(({ id }) => id);
+        inOrder((await engine.write((tx) => tx.lockSilentInstances(atMs))).map(({ id }) => id));
       expect(await silentAt(nowMs)).toEqual([]);
       expect(await silentAt(nowMs + 1_000)).toEqual([]);
       expect(await silentAt(nowMs + 1_001)).toEqual([quick]);
@@ -74,14 +74,14 @@ export function coordinationContract(subject: ContractSubject): void {
         checkpoint("ä 'quoted'", { position: 9_007_199_254_740_991, status: "stopped", attempts: 7, error: "é 🦊" }),
         checkpoint("a", { attempts: 1, retryAtMs: nowMs + 1, error: "Error: no", updatedAtMs: 0 }),
       ];
-      expect(await engine.write((tx) => tx.lockCheckpoint("a"))).toBeNull();
+      expect(await engine.write((tx) => tx.lockCheckpoint("a", "wait"))).toBeNull();
       for (const each of saved) await engine.write((tx) => tx.saveCheckpoint(each));
-      for (const each of saved) expect(await other.write((tx) => tx.lockCheckpoint(each.name))).toEqual(each);
+      for (const each of saved) expect(await other.write((tx) => tx.lockCheckpoint(each.name, "skip"))).toEqual(each);
       expect((await other.reads.listCheckpoints()).map(({ name }) => name)).toEqual(["a", "b", "ä 'quoted'"]);
       const moved = checkpoint("a", { position: 5, updatedAtMs: nowMs + 1 });
       await engine.write(async (tx) => {
         await tx.saveCheckpoint(moved);
-        expect(await tx.lockCheckpoint("a")).toEqual(moved);
+        expect(await tx.lockCheckpoint("a", "wait")).toEqual(moved);
       });
       expect((await other.reads.listCheckpoints())[0]).toEqual(moved);
     });

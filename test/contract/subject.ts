@@ -8,10 +8,6 @@ import type { TaskState } from "../../src/tasks/task-state.ts";
 export interface ContractStore {
   /** Opens one more engine on the store, as another process would. */
   connect(): Promise<Engine>;
-  /** A place for a backup, at which there is nothing yet. */
-  backupTarget(): string;
-  /** Opens the copy that `backup` made. */
-  connectToBackup(target: string): Promise<Engine>;
   destroy(): Promise<void>;
 }
 
@@ -20,9 +16,10 @@ export interface ContractSubject {
   readonly name: string;
   /** Makes an empty store. */
   create(): Promise<ContractStore>;
-  /** A placeholder of a user's statement: "?" or "$1". */
-  placeholder(index: number): string;
 }
+
+/** How the engines of the contract are opened, but for where. Without a sync for each commit: the contract holds with and without it. */
+export const engineOptions = { durability: "normal", busyTimeoutMs: 10_000, transactionTimeoutMs: 60_000 } as const;
 
 /** A store that ends with the test. */
 export async function storeOf(subject: ContractSubject): Promise<ContractStore> {
@@ -91,15 +88,16 @@ export function withPriority(state: TaskState, priority: number): TaskState {
   return { ...state, definition: { ...state.definition, priority } };
 }
 
-/** Stores new tasks; the engine draws their numbers, which have to be those of the states. */
+/** Stores new tasks; the engine draws their numbers, which have to be those of the states: none was lost before. */
 export async function saveNew(engine: Engine, states: readonly TaskState[]): Promise<void> {
   await engine.write(async (transaction) => {
-    expect(await transaction.drawTaskSeqs(states.length)).toBe(states[0]?.seq);
+    expect(await transaction.drawTaskSeqs(states.length)).toEqual(seqsOf(states));
     await transaction.saveTasks(states.map((after): TaskChange => ({ before: null, after })));
   });
 }
 
-export async function append(engine: Engine, events: readonly NewEvent[]): Promise<number> {
+/** Appends in a transaction of its own, and returns the positions. */
+export async function append(engine: Engine, events: readonly NewEvent[]): Promise<readonly number[]> {
   return await engine.write((transaction) => transaction.append(events));
 }
 
@@ -115,6 +113,13 @@ export const positionsOf = (events: readonly StoredEvent[]): number[] => events.
 /** from, from + 1, … to. */
 export const range = (from: number, to: number): number[] =>
   Array.from({ length: to - from + 1 }, (_, index) => from + index);
+
+export const inOrder = (numbers: readonly number[]): number[] => numbers.toSorted((a, b) => a - b);
+
+/** Each number is higher than the one before it. */
+export function expectGrowing(numbers: readonly number[]): void {
+  expect(numbers).toEqual(inOrder([...new Set(numbers)]));
+}
 
 /** The error that a promise rejects with. */
 export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {

@@ -35,6 +35,8 @@ function commandsFor(state: TaskState | null): TaskCommand[] {
     { kind: "resume" },
     { kind: "run-now" },
     { kind: "start", instance: 1 },
+    { kind: "claim", instance: 1 },
+    { kind: "begin", run, startedAtMs: state?.updatedAtMs ?? 0 },
     { kind: "finish", run, instance: 1, outcome: { kind: "succeeded" } },
     { kind: "finish", run, instance: 1, outcome: { kind: "failed", error, retry: "backoff" } },
     { kind: "finish", run, instance: 1, outcome: { kind: "failed", error, retry: "never" } },

@@ -1,10 +1,14 @@
 /** Values of all types that nobody expects, for properties: "always success or AzothError". */
 import fc from "fast-check";
+import { engineUnderTest } from "../engine-under-test.ts";
+
+/** Each call takes longer where a server answers it. */
+const share = engineUnderTest === "postgres" ? 0.3 : 1;
 
 /** How often a property is tried: RUNS multiplies it, SEED repeats a failure whose seed was printed. */
 export function fcParameters(numRuns: number): { numRuns: number; seed?: number } {
   const { RUNS = "1", SEED } = process.env;
-  return { numRuns: Math.ceil(numRuns * Number(RUNS)), ...(SEED === undefined ? {} : { seed: Number(SEED) }) };
+  return { numRuns: Math.ceil(numRuns * share * Number(RUNS)), ...(SEED === undefined ? {} : { seed: Number(SEED) }) };
 }
 
 /** How to make a value: fast-check looks at what it makes itself, which some of these values do not survive. */

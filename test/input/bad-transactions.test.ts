@@ -1,9 +1,11 @@
 /** Bad input in the middle of a transaction: refused, and nothing of the transaction stays. */
 import type { Transaction } from "azoth-scheduler";
 import { describe, expect, test } from "vitest";
+import { engineUnderTest } from "../engine-under-test.ts";
 import { Doors, errorOf, idle, request, schedule, wrong } from "./doors.ts";
 
 const doors = new Doors();
+const isSqlite = engineUnderTest === "sqlite";
 
 describe("a transaction", () => {
   const within = (callback: (transaction: Transaction) => unknown) => () => doors.db.transaction(callback);
@@ -29,7 +31,7 @@ describe("a transaction", () => {
     ["with broken SQL", "INVALID_SQL", within((tx) => tx.execute("SELEKT 1")), "SELEKT", "syntax"],
     ["with two statements", "INVALID_SQL", within((tx) => tx.execute("SELECT 1; SELECT 2")), "one by one"],
     ["with SQL that is no text", "INVALID_SQL", within((tx) => tx.execute(wrong(5))), "5"],
-    ["with SQL on several lines", "INVALID_SQL", within((tx) => tx.query('SELECT *\nFROM "no\nwhere"')), "no such table"],
+    ["with SQL on several lines", "INVALID_SQL", within((tx) => tx.query('SELECT *\nFROM "no\nwhere"')), isSqlite ? "no such table" : "does not exist"],
     ["with parameters that are none", "INVALID_SQL", within((tx) => tx.execute("SELECT ?", wrong("a"))), '"a"', "array"],
     ["with a Date for a parameter", "INVALID_SQL", within((tx) => tx.execute("SELECT ?", [wrong(new Date(0))])), "Parameter 1", "ISO"],
     ["with a NUL in a parameter", "INVALID_SQL", within((tx) => tx.execute("SELECT ?, ?", [1, "a\0b"])), "Parameter 2", "a\\u0000b", "NUL"],
@@ -37,7 +39,7 @@ describe("a transaction", () => {
     ["with a NUL in its SQL", "INVALID_SQL", within((tx) => tx.execute("DELETE FROM notes\0 WHERE 1 = 2")), "NUL", "DELETE FROM notes\\u0000"],
     ["with a table of the store's", "INVALID_SQL", within((tx) => tx.execute("DELETE FROM azoth_tasks")), "azoth_"],
     ["that is committed by hand", "INVALID_SQL", within((tx) => tx.execute("COMMIT")), "COMMIT"],
-    ["with a query that writes, outside of it", "INVALID_SQL", () => doors.db.query("CREATE TABLE a (b)"), "transaction"],
+    ["with a query that writes, outside of it", "INVALID_SQL", () => doors.db.query("CREATE TABLE a (b INTEGER)"), "transaction"],
     ["with a query that is no text", "INVALID_SQL", () => doors.db.query(wrong(undefined)), "undefined"],
     [
       "that is used after its end",
@@ -54,14 +56,15 @@ describe("a transaction", () => {
     const error = await errorOf(
       within(async (transaction) => {
         await transaction.append({ eventType: "noted" });
-        await transaction.execute("CREATE TABLE leftover (a)");
+        await transaction.execute("CREATE TABLE leftover (a INTEGER)");
         await transaction.scheduleTask({ taskType: "plain", schedule });
         await transaction.append({ eventType: "TaskExecuted" });
       }),
     );
     expect(error.code).toBe("RESERVED_EVENT_TYPE");
     await doors.expectNothingWritten();
-    expect(await doors.db.query("SELECT name FROM sqlite_master WHERE name = 'leftover'")).toEqual([]);
+    const tables = isSqlite ? "SELECT name FROM sqlite_master" : "SELECT relname AS name FROM pg_class";
+    expect(await doors.db.query(`SELECT * FROM (${tables}) AS tables WHERE name = 'leftover'`)).toEqual([]);
   });
 
   test("passes on what its callback throws, whatever it is", async () => {

@@ -14,7 +14,9 @@ import {
   Scheduler,
   taskHandler,
 } from "azoth-scheduler";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, beforeEach, expect, test } from "vitest";
+import { engineUnderTest } from "../engine-under-test.ts";
+import { lastingUrl } from "../postgres/databases.ts";
 
 /** What a user of JavaScript can pass, whatever the types say. */
 export const wrong = (value: unknown): never => value as never;
@@ -51,6 +53,11 @@ export async function drain(stream: AsyncIterable<unknown>): Promise<void> {
 /** One line of 10 to 1,499 characters, without control characters, marks of direction, or halves of characters. */
 export const harmlessLine = /^[^\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]{10,1499}\.$/u;
 
+/** A place for a store that all tests of a file use, and what is to be done with it after them. */
+export function lastingLocation(): { readonly url: string; readonly drop: () => Promise<void> } {
+  return engineUnderTest === "postgres" ? lastingUrl() : { url: ":memory:", drop: async () => {} };
+}
+
 /** What a message looks like that is a foreign one, or a stack. */
 const foreignWords = /node_modules|\.ts:|\bat .*:\d+|Cannot read prop|is not a function|is not iterable/;
 
@@ -65,8 +72,17 @@ export class Doors {
 
   /** @param more handlers beside the usual ones */
   constructor(more: readonly AnyTaskHandler[] = []) {
-    beforeAll(() => this.#open([...handlers, ...more]));
-    afterAll(() => this.#db?.close());
+    let place: ReturnType<typeof lastingLocation> | undefined;
+    // Not before all of them: where there is no server, they are skipped one by one.
+    beforeEach(async () => {
+      if (place !== undefined) return;
+      place = lastingLocation();
+      await this.#open(place.url, [...handlers, ...more]);
+    });
+    afterAll(async () => {
+      await this.#db?.close();
+      await place?.drop();
+    });
   }
 
   get db(): AzothDb {
@@ -95,8 +111,8 @@ export class Doors {
     expect(await this.#written()).toEqual(this.#before);
   }
 
-  async #open(handlers: readonly AnyTaskHandler[]): Promise<void> {
-    this.#db = await AzothDb.open(":memory:", { maxPayloadBytes: 1_000, noticeInterval: 0 });
+  async #open(location: string, handlers: readonly AnyTaskHandler[]): Promise<void> {
+    this.#db = await AzothDb.open(location, { maxPayloadBytes: 1_000, noticeInterval: 0 });
     const projection = eventHandler({ name: "projection", eventType: "noted", handle: idle });
     this.#scheduler = new Scheduler(this.#db, { handlers, eventHandlers: [projection] });
     const later = { taskType: "plain", schedule: oneTime("2100-01-01T00:00:00Z") };

@@ -19,20 +19,24 @@ import {
   type Transaction,
   taskHandler,
 } from "azoth-scheduler";
-import { createTestScheduler } from "azoth-scheduler/testing";
 import fc from "fast-check";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest";
+import { createTestScheduler, engineUnderTest } from "../engine-under-test.ts";
 import { fcParameters, garbage, nastyText, Recipe, recordOf } from "./arbitrary-garbage.ts";
-import { drain, handlers, harmlessLine, idle, wrong } from "./doors.ts";
+import { valueOf } from "../store/scratch-stores.ts";
+import { drain, handlers, harmlessLine, idle, lastingLocation, wrong } from "./doors.ts";
 
+let place: ReturnType<typeof lastingLocation> | undefined;
 let db: AzothDb;
 let scheduler: Scheduler;
 
-beforeAll(async () => {
-  db = await AzothDb.open(":memory:", { noticeInterval: 0, transactionTimeout: "200ms" });
+beforeEach(async () => {
+  if (place !== undefined) return;
+  place = lastingLocation();
+  db = await AzothDb.open(place.url, { noticeInterval: 0, transactionTimeout: "200ms" });
   const reader = eventHandler({ name: "reader", eventType: "noted", handle: idle, reset: idle });
   scheduler = new Scheduler(db, { handlers, eventHandlers: [reader], externalTaskTypes: ["a", "1"] });
-  await db.transaction((transaction) => transaction.execute("CREATE TABLE notes (body)"));
+  await db.transaction((transaction) => transaction.execute("CREATE TABLE notes (body TEXT)"));
   await scheduler.scheduleTask({ taskId: "a", taskType: "plain", schedule: interval("1h") });
 });
 
@@ -40,8 +44,12 @@ afterEach(async () => {
   expect(await db.verify()).toMatchObject({ ok: true, difference: null });
 });
 
-afterAll(() => db.close());
+afterAll(async () => {
+  await db?.close();
+  await place?.drop();
+});
 
+const isSqlite = engineUnderTest === "sqlite";
 const longestCallMs = 10_000;
 
 /** Rejects if the call does not settle. */
@@ -319,7 +327,7 @@ describe("a store", () => {
   survives(
     "open",
     async (options) => {
-      await using opened = await AzothDb.open(":memory:", options);
+      await using opened = await AzothDb.open(isSqlite ? ":memory:" : String(place?.url), options);
       return await opened.lastPosition();
     },
     [
@@ -330,6 +338,7 @@ describe("a store", () => {
         noticeInterval: 0,
         maxPayloadBytes: 5,
         random: Math.random,
+        maxConnections: 4,
       }),
     ],
   );
@@ -394,8 +403,9 @@ describe("a transaction", () => {
   test("that is refused leaves nothing behind, and one that catches the refusal keeps the rest", async () => {
     await fc.assert(
       fc.asyncProperty(garbage, garbage, async (event, id) => {
-        const count = async () => Object.values((await db.query("SELECT count(*) FROM notes"))[0] ?? {})[0];
-        const before = [await db.lastPosition(), await count()];
+        const rowsOf = async (table: string) => Number(await valueOf(db, `SELECT count(*) FROM ${table}`));
+        const counts = async () => [await rowsOf("azoth_events"), await rowsOf("notes")];
+        const before = await counts();
         let refused = 0;
         await within(async (transaction) => {
           const note = (error: unknown) => {
@@ -407,7 +417,7 @@ describe("a transaction", () => {
           await transaction.scheduleTask(wrong({ taskType: "fax", schedule: event.make() })).catch(note);
         });
         expect(refused).toBe(3);
-        expect([await db.lastPosition(), await count()]).toEqual([Number(before[0]) + 1, Number(before[1]) + 1]);
+        expect(await counts()).toEqual(before.map((count) => count + 1));
       }),
       fcParameters(30),
     );

@@ -1,7 +1,7 @@
 /** Cancelling tasks that wait, and tasks that run, here or elsewhere. */
 import { immediate, interval, oneTime, taskHandler } from "azoth-scheduler";
-import { createTestScheduler } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler } from "../engine-under-test.ts";
 import { dataOf, deferred, eventsOf, idle, typesOf } from "./support.ts";
 
 /** Runs until its signal fires, and notes why that was. */

@@ -1,7 +1,7 @@
 /** What a handler knows of its run, and the promises of the idempotency key. */
 import { immediate, interval, oneTime, type TaskContext, taskHandler } from "azoth-scheduler";
-import { createTestScheduler } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler } from "../engine-under-test.ts";
 import { eventsOf } from "./support.ts";
 
 test("the context tells which task, which occurrence and which attempt", async () => {

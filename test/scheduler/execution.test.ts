@@ -1,7 +1,7 @@
 /** Running handlers: how many at a time, for how long, and whatever they may do. */
 import { fail, immediate, interval, oneTime, retryAfter, snooze, taskHandler } from "azoth-scheduler";
-import { createTestScheduler } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler } from "../engine-under-test.ts";
 import { dataOf, eventsOf, failing, idle, startsOf, timeOf, typesOf } from "./support.ts";
 
 describe("a handler", () => {

@@ -4,6 +4,7 @@
  */
 import type { RecordedEvent } from "azoth-scheduler";
 import { expect } from "vitest";
+import { engineUnderTest } from "../engine-under-test.ts";
 import { dataOf } from "./support.ts";
 
 const ends: ReadonlySet<string> = new Set(["TaskExecuted", "TaskSnoozed", "TaskReleased", "TaskCancelled"]);
@@ -11,6 +12,8 @@ const ends: ReadonlySet<string> = new Set(["TaskExecuted", "TaskSnoozed", "TaskR
 /** Fails at the first event of one task's log that breaks a rule. */
 export function checkTaskLog(events: readonly RecordedEvent[]): void {
   let open: string | null = null;
+  /** The latest run that was claimed before it started. */
+  let claimed: string | null = null;
   let nominalMs = Number.NEGATIVE_INFINITY;
   let succeeded = false;
   let failures = 0;
@@ -29,11 +32,15 @@ export function checkTaskLog(events: readonly RecordedEvent[]): void {
     }
     // By hand, attempts begin anew.
     if (type === "TaskResumed" || type === "TaskRunRequested") failures = 0;
-    if (type === "TaskStarted") {
+    if (type === "TaskClaimed" || (type === "TaskStarted" && claimed !== executionId)) {
       expect(open, `two claims on ${where}`).toBeNull();
       expect(seen.has(executionId), `execution id again on ${where}`).toBe(false);
       seen.add(executionId);
       open = executionId;
+    }
+    claimed = type === "TaskClaimed" ? executionId : claimed;
+    if (type === "TaskStarted") {
+      expect(open, `start without claim on ${where}`).toBe(executionId);
       maxOfRun = maxRetries;
       expect(Number(data.attempt), `attempts of ${where}`).toBeLessThanOrEqual(maxOfRun);
       const scheduledForMs = Number(data.scheduledForMs);
@@ -59,8 +66,12 @@ export function checkTaskLog(events: readonly RecordedEvent[]): void {
 /** Groups a log by task and checks each. */
 export function checkLog(log: readonly RecordedEvent[]): void {
   const byTask = new Map<string, RecordedEvent[]>();
-  for (const [index, event] of log.entries()) {
-    expect(event.position).toBe(index + 1);
+  let last = 0;
+  for (const event of log) {
+    expect(event.position).toBeGreaterThan(last);
+    // With many writers, what was drawn by a transaction that rolled back stays a hole.
+    if (engineUnderTest === "sqlite") expect(event.position).toBe(last + 1);
+    last = event.position;
     if (event.taskId === undefined) continue;
     const events = byTask.get(event.taskId) ?? [];
     events.push(event);

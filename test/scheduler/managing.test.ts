@@ -1,7 +1,7 @@
 /** Managing tasks: scheduling many, listing by filters and pages, counting, history, pausing and running by hand. */
 import { immediate, interval, oneTime, type ScheduleTaskRequest, taskHandler } from "azoth-scheduler";
-import { createTestScheduler } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler } from "../engine-under-test.ts";
 import { eventsOf, failing, idle, openKit, timeOf, typesOf } from "./support.ts";
 
 const later = oneTime("2026-02-02T00:00:00Z");
@@ -196,6 +196,7 @@ describe("listing", () => {
     await using kit = await zoo();
     expect(await kit.scheduler.countTasks()).toEqual({
       waiting: 1,
+      claimed: 0,
       paused: 1,
       running: 1,
       completed: 1,

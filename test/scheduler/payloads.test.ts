@@ -1,10 +1,10 @@
 /** Payloads: typed and checked by any Standard Schema or a function, when they are scheduled and before each run. */
 import { type AnyTaskHandler, immediate, oneTime, type PayloadOf, taskHandler } from "azoth-scheduler";
-import { createTestScheduler } from "azoth-scheduler/testing";
 import { type } from "arktype";
 import * as v from "valibot";
 import { describe, expect, expectTypeOf, test } from "vitest";
 import * as z from "zod";
+import { createTestScheduler } from "../engine-under-test.ts";
 import { eventsOf } from "./support.ts";
 
 const echo = (taskType: string, schema: AnyTaskHandler["payload"]): AnyTaskHandler => ({

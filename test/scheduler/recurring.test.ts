@@ -1,7 +1,7 @@
 /** Recurring tasks in the running scheduler: no drift, missed occurrences, daylight saving, and clocks that are set. */
 import { cron, interval, oneTime, taskHandler } from "azoth-scheduler";
-import { createTestScheduler } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler } from "../engine-under-test.ts";
 import { dataOf, eventsOf, idle, startsOf, timeOf } from "./support.ts";
 
 const hour = 3_600_000;

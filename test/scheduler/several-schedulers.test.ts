@@ -1,7 +1,8 @@
 /** Several schedulers on one store: sharing the work, claims, crashes, takeovers, and those taken for dead. */
 import { type AnyTaskHandler, immediate, interval, type Signal, taskHandler } from "azoth-scheduler";
-import { createTestScheduler, type TestSchedulerOptions } from "azoth-scheduler/testing";
+import type { TestSchedulerOptions } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler } from "../engine-under-test.ts";
 import { dataOf, deferred, eventsOf, idle, openKit, timeOf, typesOf } from "./support.ts";
 
 const once = { taskId: "task", taskType: "job", schedule: immediate() } as const;

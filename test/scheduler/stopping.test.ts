@@ -1,7 +1,8 @@
 /** Shutdown in good order: it waits, then aborts, then releases; and nothing is lost by it. */
 import { AzothDb, immediate, interval, oneTime, Scheduler, taskHandler } from "azoth-scheduler";
-import { createTestScheduler, ManualClock } from "azoth-scheduler/testing";
+import { ManualClock } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler, newLocation } from "../engine-under-test.ts";
 import { dataOf, eventsOf, idle, timeOf, typesOf } from "./support.ts";
 
 /** A handler that takes a while, and obeys its signal or not. */
@@ -111,8 +112,9 @@ describe("stop", () => {
 
 describe("commands", () => {
   test("work whether or not the scheduler runs", async () => {
-    await using kit = await createTestScheduler({ handlers: [idle] });
-    await using db = await AzothDb.open(kit.db.location, { clock: kit.clock });
+    const location = await newLocation({ shared: true });
+    await using kit = await createTestScheduler({ handlers: [idle], location });
+    await using db = await AzothDb.open(location, { clock: kit.clock });
     const still = new Scheduler(db, { handlers: [idle] });
     await still.scheduleTask({ taskId: "task", taskType: "job", schedule: interval("1h") });
     expect(await still.pauseTask("task")).toMatchObject({ state: "paused" });

@@ -1,6 +1,7 @@
 /** What the tests of schedulers share: small handlers, and short readings of the log. */
 import { type AnyTaskHandler, isAzothError, type RecordedEvent, type TaskHandler, taskHandler } from "azoth-scheduler";
-import { createTestScheduler, type TestScheduler, type TestSchedulerOptions } from "azoth-scheduler/testing";
+import type { TestScheduler, TestSchedulerOptions } from "azoth-scheduler/testing";
+import { createTestScheduler } from "../engine-under-test.ts";
 
 const runs = Math.max(1, Number(process.env.RUNS ?? "1"));
 

@@ -11,7 +11,8 @@ import { type AzothDb, coreOf } from "../../src/store/azoth-db.ts";
 import { commandInWork, scheduleInWork } from "../../src/store/task-verbs.ts";
 import type { Work } from "../../src/store/work.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
-import { eventsOf, openStore, scratchDirectory } from "./scratch-stores.ts";
+import { engineUnderTest, rowNumber } from "../engine-under-test.ts";
+import { eventsOf, openStore } from "./scratch-stores.ts";
 
 /** One thing that a caller does to a task. */
 interface Step {
@@ -51,13 +52,13 @@ class Subject {
 
   static async open(): Promise<Subject> {
     const clock = new ManualClock("2026-01-01T00:00:00Z");
-    const db = await openStore(scratchDirectory(), {
+    const db = await openStore(undefined, {
       clock,
       durability: "normal",
       noticeInterval: 0,
       random: () => 0.5,
     });
-    await db.transaction((tx) => tx.execute("CREATE TABLE notes (payload INTEGER)"));
+    await db.transaction((tx) => tx.execute(`CREATE TABLE notes (number ${rowNumber}, payload INTEGER)`));
     return new Subject(db, clock);
   }
 
@@ -109,7 +110,7 @@ class Subject {
         // Statements of the user's run in nested parts only.
         if (kind === "plain") return;
         await work.flush();
-        await work.engine.execute("INSERT INTO notes VALUES (?)", [payload]);
+        await work.engine.execute("INSERT INTO notes (payload) VALUES (?)", [payload]);
         return;
       case "flush":
         if (kind !== "plain") await work.flush();
@@ -123,12 +124,21 @@ class Subject {
 
   async outcome() {
     const events = (await eventsOf(this.db)).map(({ position, eventType, taskId, recordedAt, payload }) => {
-      return { position, eventType, taskId, recordedAt, payload };
+      // With many writers, what a part that failed has drawn stays a hole.
+      const place = engineUnderTest === "sqlite" ? { position } : {};
+      return { ...place, eventType, taskId, recordedAt, payload };
     });
     const { tasks } = await this.#scheduler.listTasks();
-    const notes = await this.db.query("SELECT payload FROM notes ORDER BY rowid");
+    const notes = await this.db.query("SELECT payload FROM notes ORDER BY number");
     return { events, tasks, notes, verification: (await this.db.verify()).difference };
   }
+}
+
+/** With many writers, users' transactions run beside what is shared, in no order: there, each is asked for by itself. */
+function ordered(moment: readonly Call[]): (readonly Call[])[] {
+  if (engineUnderTest === "sqlite") return [moment];
+  const alone = moment.filter(({ kind }) => kind === "transaction");
+  return [moment.filter(({ kind }) => kind !== "transaction"), ...alone.map((call) => [call])];
 }
 
 test("grouped calls are worth as much as single ones", { timeout: 60_000 }, async () => {
@@ -136,7 +146,7 @@ test("grouped calls are worth as much as single ones", { timeout: 60_000 }, asyn
     fc.asyncProperty(moments, async (calls) => {
       const grouped = await Subject.open();
       const single = await Subject.open();
-      for (const atOnce of calls) {
+      for (const atOnce of calls.flatMap(ordered)) {
         const together = await Promise.all(atOnce.map((each) => grouped.make(each)));
         const apart: string[] = [];
         for (const each of atOnce) apart.push(await single.make(each));
@@ -149,6 +159,6 @@ test("grouped calls are worth as much as single ones", { timeout: 60_000 }, asyn
       expect(outcome.verification).toBeNull();
       await Promise.all([grouped.db.close(), single.db.close()]);
     }),
-    { numRuns: Number(process.env["AZOTH_RUNS"] ?? 25) },
+    { numRuns: Number(process.env["AZOTH_RUNS"] ?? (engineUnderTest === "sqlite" ? 25 : 6)) },
   );
 });

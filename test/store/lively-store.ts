@@ -10,7 +10,12 @@ import { until } from "./scratch-stores.ts";
 
 /** Makes it in a directory, and backs it up to a file while a task is running. */
 export async function makeLivelyStore(directory: string, file: string): Promise<void> {
-  await using db = await AzothDb.open(directory, { durability: "normal" });
+  await atItsLiveliest(directory, (db) => db.backup(file));
+}
+
+/** Makes it, and calls `act` while a task is running. */
+export async function atItsLiveliest(location: string, act: (db: AzothDb) => Promise<void>): Promise<void> {
+  await using db = await AzothDb.open(location, { durability: "normal" });
   const scheduler = new Scheduler(db, {
     handlers: [
       taskHandler({ taskType: "succeed", execute: () => ({ eventType: "done" }) }),
@@ -49,6 +54,6 @@ export async function makeLivelyStore(directory: string, file: string): Promise<
     return completed === 2 && disabled === 1 && running === 1 && isSnoozed && isRetrying;
   }, "every task got where it was to get");
   await db.transaction((tx) => tx.append({ eventType: "last" }));
-  await db.backup(file);
+  await act(db);
   await scheduler.stop();
 }

@@ -1,19 +1,22 @@
 /** Reading the log: filters, order and pages; and following it live, beside writers. */
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { immediate } from "../../src/schedule/immediate.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
-import { AzothDb } from "../../src/store/azoth-db.ts";
+import type { AzothDb } from "../../src/store/azoth-db.ts";
 import type { LogFilter, RecordedEvent } from "../../src/store/log.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
-import { eventsOf, openStore, scratchDirectory, until } from "./scratch-stores.ts";
+import { engineUnderTest, newLocation } from "../engine-under-test.ts";
+import { eventsOf, expectPositions, openStore, until } from "./scratch-stores.ts";
+import { tamper } from "./tampering.ts";
 
 const startMs = Date.UTC(2026, 0, 1);
 
 /** 300 events of some types and tasks, one a second. */
 async function storeWithHistory(): Promise<AzothDb> {
   const clock = new ManualClock(startMs);
-  const db = await openStore(scratchDirectory(), { clock, noticeInterval: 0 });
+  const db = await openStore(undefined, { clock, noticeInterval: 0 });
   const scheduler = new Scheduler(db, { externalTaskTypes: ["work"] });
   for (let index = 0; index < 100; index++) {
     clock.jump("1s");
@@ -31,11 +34,19 @@ async function storeWithHistory(): Promise<AzothDb> {
   return db;
 }
 
+/** In one transaction, and without waiting for one answer before the next event. */
+async function appendMany(db: AzothDb, count: number, typeOf: (index: number) => string): Promise<void> {
+  await db.transaction(async (tx) => {
+    await tx.append({ eventType: typeOf(0) });
+    await Promise.all(Array.from({ length: count - 1 }, (_, index) => tx.append({ eventType: typeOf(index + 1) })));
+  });
+}
+
 describe("readLog", () => {
   test("finds what its filters say, in the order of the log", async () => {
     const db = await storeWithHistory();
     const all = await eventsOf(db);
-    expect(all.map(({ position }) => position)).toEqual(all.map((_, index) => index + 1));
+    expectPositions(all);
     expect(all.length).toBeGreaterThan(150);
     const instant = fc.integer({ min: -5, max: 110 }).map((second) => startMs + second * 1_000);
     const anyFilter: fc.Arbitrary<LogFilter> = fc.record(
@@ -69,7 +80,7 @@ describe("readLog", () => {
           event.recordedAt.getTime() < untilMs;
         expect(await eventsOf(db, filter)).toEqual(all.filter(matches));
       }),
-      { numRuns: 150 },
+      { numRuns: engineUnderTest === "sqlite" ? 150 : 75 },
     );
   });
 
@@ -110,26 +121,24 @@ describe("readLog", () => {
   });
 
   test("of many pages has every event once, and ends although writers go on", async () => {
-    const db = await openStore(scratchDirectory(), { durability: "normal" });
-    const append = (count: number) =>
-      db.transaction(async (tx) => {
-        for (let index = 0; index < count; index++) await tx.append({ eventType: index % 1_000 === 0 ? "rare" : "a" });
-      });
-    for (let round = 0; round < 6; round++) await append(2_000);
+    const db = await openStore(undefined, { durability: "normal" });
+    const append = (count: number) => appendMany(db, count, (index) => (index % 1_000 === 0 ? "rare" : "a"));
+    for (let round = 0; round < 3; round++) await append(2_000);
     let reading = true;
     const writing = (async () => {
       while (reading) await append(3);
     })();
-    const positions = (await eventsOf(db)).map(({ position }) => position);
-    const rare = (await eventsOf(db, { eventTypes: ["rare"] })).map(({ position }) => position);
+    const events = await eventsOf(db);
+    const rare = await eventsOf(db, { eventTypes: ["rare"] });
     reading = false;
     await writing;
-    expect(positions.length).toBeGreaterThanOrEqual(12_000);
-    expect(positions).toEqual(positions.map((_, index) => index + 1));
-    expect(rare.slice(0, 12)).toEqual(Array.from({ length: 12 }, (_, index) => index * 1_000 + 1));
+    expect(events.length).toBeGreaterThanOrEqual(6_000);
+    expectPositions(events);
+    expect(rare.slice(0, 6)).toEqual(events.filter(({ eventType }) => eventType === "rare").slice(0, 6));
+    expect(rare.length).toBeGreaterThanOrEqual(6);
   });
 
-  test.each<unknown>([
+  const refused: readonly unknown[] = [
     { after: -1 },
     { after: 0.5 },
     { after: "1" },
@@ -146,15 +155,19 @@ describe("readLog", () => {
     5,
     [[]],
     "all",
-  ])("refuses %o", async (filter) => {
+  ];
+
+  test("refuses filters that are none", async () => {
     const db = await openStore();
-    for (const read of [db.readLog.bind(db), db.subscribe.bind(db)]) {
-      expect(() => read(filter as LogFilter)).toThrow(
-        expect.objectContaining({
-          name: "AzothError",
-          code: expect.stringMatching(/^INVALID_(FILTER|INSTANT)$/) as string,
-        }),
-      );
+    for (const filter of refused) {
+      for (const read of [db.readLog.bind(db), db.subscribe.bind(db)]) {
+        expect(() => read(filter as LogFilter), inspect(filter)).toThrow(
+          expect.objectContaining({
+            name: "AzothError",
+            code: expect.stringMatching(/^INVALID_(FILTER|INSTANT)$/) as string,
+          }),
+        );
+      }
     }
   });
 });
@@ -193,21 +206,22 @@ describe("subscribe", () => {
   });
 
   test("loses and doubles nothing beside writers of several connections", async () => {
-    const directory = scratchDirectory();
-    const db = await openStore(directory, { durability: "normal" });
+    const location = await newLocation({ shared: true });
+    const db = await openStore(location, { durability: "normal" });
     const writers = [
       db,
-      await openStore(directory, { durability: "normal" }),
-      await openStore(directory, { durability: "normal" }),
+      await openStore(location, { durability: "normal" }),
+      await openStore(location, { durability: "normal" }),
     ];
     const total = 600;
-    const followers = [0, 0, 150].map(async (after, index) => {
-      const positions: number[] = [];
-      for await (const { position } of (writers[index] ?? db).subscribe({ after })) {
-        positions.push(position);
-        if (position === total) break;
+    const starts = [0, 0, 150];
+    const followers = starts.map(async (after, index) => {
+      const events: RecordedEvent[] = [];
+      for await (const event of (writers[index] ?? db).subscribe({ after })) {
+        if (event.eventType === "end") break;
+        events.push(event);
       }
-      expect(positions).toEqual(Array.from({ length: total - after }, (_, each) => after + each + 1));
+      return events;
     });
     const writing = writers.map(async (writer, index) => {
       for (let round = 0; round < total / 6; round++) {
@@ -224,12 +238,19 @@ describe("subscribe", () => {
         }
       }
     });
-    await Promise.all([...writing, ...followers]);
+    await Promise.all(writing);
+    await db.transaction((tx) => tx.append({ eventType: "end" }));
+    const all = (await eventsOf(db)).slice(0, -1);
+    expect(all).toHaveLength(total);
+    expectPositions(all);
+    for (const [index, events] of (await Promise.all(followers)).entries()) {
+      expect(events).toEqual(all.filter(({ position }) => position > (starts[index] ?? 0)));
+    }
   });
 
   test("wakes at once for its own process, although nobody looks for the others", async () => {
     const clock = new ManualClock(startMs);
-    const db = await openStore(scratchDirectory(), { clock, noticeInterval: 0 });
+    const db = await openStore(undefined, { clock, noticeInterval: 0 });
     const seen: number[] = [];
     const controller = new AbortController();
     const following = (async () => {
@@ -246,9 +267,9 @@ describe("subscribe", () => {
 
   test("finds others' commits without notices as well, within its safety net", async () => {
     const clock = new ManualClock(startMs);
-    const directory = scratchDirectory();
-    const db = await openStore(directory, { clock, noticeInterval: 0 });
-    const other = await openStore(directory);
+    const location = await newLocation({ shared: true });
+    const db = await openStore(location, { clock, noticeInterval: 0 });
+    const other = await openStore(location);
     const events = db.subscribe()[Symbol.asyncIterator]();
     const first = events.next();
     await until(() => clock.sleeperCount === 1, "it sleeps");
@@ -259,12 +280,8 @@ describe("subscribe", () => {
   });
 
   test("does not keep the process's other work waiting", async () => {
-    const db = await openStore(scratchDirectory(), { durability: "normal" });
-    for (let round = 0; round < 5; round++) {
-      await db.transaction(async (tx) => {
-        for (let index = 0; index < 2_000; index++) await tx.append({ eventType: "a" });
-      });
-    }
+    const db = await openStore(undefined, { durability: "normal" });
+    for (let round = 0; round < 3; round++) await appendMany(db, 2_000, () => "a");
     let turns = 0;
     let reading = true;
     const count = () => {
@@ -272,22 +289,23 @@ describe("subscribe", () => {
       if (reading) setImmediate(count);
     };
     setImmediate(count);
-    for await (const { position } of db.subscribe()) if (position === 10_000) break;
+    let seen = 0;
+    for await (const _ of db.subscribe()) if (++seen === 6_000) break;
     reading = false;
-    expect(turns).toBeGreaterThanOrEqual(9);
+    expect(turns).toBeGreaterThanOrEqual(5);
   });
 });
 
 describe("positions", () => {
   test("and internal numbers are never given out again, whatever is deleted", async () => {
-    const directory = scratchDirectory();
-    const db = await openStore(directory);
+    const location = await newLocation({ shared: true });
+    const db = await openStore(location);
     const scheduler = new Scheduler(db, { externalTaskTypes: ["work"] });
     for (const taskId of ["a", "b", "c"])
       await scheduler.scheduleTask({ taskId, taskType: "work", schedule: immediate() });
     expect(await db.lastPosition()).toBe(3);
-    await tamper(db, "DELETE FROM azoth_events WHERE position > 1", "DELETE FROM azoth_tasks WHERE seq > 1");
-    expect(await db.lastPosition()).toBe(3);
+    await tamper(location, "DELETE FROM azoth_events WHERE position > 1; DELETE FROM azoth_tasks WHERE seq > 1");
+    expect(await db.lastPosition()).toBe(1);
     await scheduler.scheduleTask({ taskId: "d", taskType: "work", schedule: immediate() });
     expect(await db.lastPosition()).toBe(4);
     expect(await db.query("SELECT position, task FROM azoth_events ORDER BY position")).toEqual([
@@ -297,7 +315,7 @@ describe("positions", () => {
     const started = await scheduler.start();
     await scheduler.stop();
     await started.stopped;
-    await tamper(db, "DELETE FROM azoth_instances");
+    await tamper(location, "DELETE FROM azoth_instances");
     await scheduler.start();
     await scheduler.stop();
     const instances = (await eventsOf(db, { eventTypes: ["SchedulerStarted"] })).map(
@@ -306,12 +324,3 @@ describe("positions", () => {
     expect(instances).toEqual([1, 2]);
   });
 });
-
-/** Changes a store behind the library's back. */
-async function tamper(db: AzothDb, ...statements: string[]): Promise<void> {
-  const { loadDriver } = await import("../../src/engines/sqlite/driver.ts");
-  const { DatabaseSync } = await loadDriver();
-  const database = new DatabaseSync(db.location);
-  for (const sql of statements) database.exec(sql);
-  database.close();
-}

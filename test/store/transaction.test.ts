@@ -8,11 +8,14 @@ import type { AzothDb } from "../../src/store/azoth-db.ts";
 import type { Transaction } from "../../src/store/transaction.ts";
 import type { TaskEvent } from "../../src/tasks/task-event.ts";
 import { ManualClock } from "../../src/testing/manual-clock.ts";
-import { eventsOf, openStore, scratchDirectory, valueOf } from "./scratch-stores.ts";
+import { engineUnderTest, rowNumber } from "../engine-under-test.ts";
+import { eventsOf, openStore, valueOf } from "./scratch-stores.ts";
+
+const notesTable = `CREATE TABLE notes (id ${rowNumber}, body TEXT UNIQUE)`;
 
 async function storeWithNotes(): Promise<AzothDb> {
   const db = await openStore();
-  await db.transaction((tx) => tx.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)"));
+  await db.transaction((tx) => tx.execute(notesTable));
   return db;
 }
 
@@ -77,6 +80,7 @@ describe("a transaction", () => {
   test("that rejects leaves nothing, and the next one goes on as if it had not been", async () => {
     const db = await storeWithNotes();
     const mine = new Error("mine");
+    const positions: number[] = [];
     for (const fail of [
       () => Promise.reject(mine),
       () => {
@@ -84,7 +88,7 @@ describe("a transaction", () => {
       },
     ]) {
       const refused = db.transaction(async (tx) => {
-        expect(await tx.append({ eventType: "lost type" })).toBe(1);
+        positions.push(await tx.append({ eventType: "lost type" }));
         await tx.execute("INSERT INTO notes (body) VALUES ('a')");
         await tx.execute("CREATE TABLE more (id INTEGER)");
         await tx.scheduleTask(task("t"));
@@ -96,7 +100,10 @@ describe("a transaction", () => {
     expect(await countOf(db)).toBe(0);
     expect(await db.lastPosition()).toBe(0);
     expect(await readerOf(db).getTask("t")).toBeNull();
-    expect(await db.transaction((tx) => tx.append({ eventType: "kept" }))).toBe(1);
+    positions.push(await db.transaction((tx) => tx.append({ eventType: "kept" })));
+    // What was drawn in vain is given out again, or never: readers of the log know the difference.
+    if (engineUnderTest === "sqlite") expect(positions).toEqual([1, 1, 1]);
+    else expect(positions).toEqual([...new Set(positions)].toSorted((a, b) => a - b));
     await db.transaction((tx) => tx.scheduleTask(task("t")));
     expect((await eventsOf(db)).map(({ eventType }) => eventType)).toEqual(["kept", "TaskScheduled"]);
     expect(await db.verify()).toMatchObject({ ok: true });
@@ -104,7 +111,7 @@ describe("a transaction", () => {
 
   test("has one instant", async () => {
     const clock = new ManualClock("2026-01-01T00:00:00Z");
-    const db = await openStore(scratchDirectory(), { clock });
+    const db = await openStore(undefined, { clock });
     await db.transaction(async (tx) => {
       await tx.append({ eventType: "a" });
       clock.jump("1h");
@@ -130,8 +137,8 @@ describe("a transaction", () => {
       await tx.append({ eventType: "bad", payload: () => {} }).catch(note);
       await tx.append({} as TaskEvent).catch(note);
       await tx.execute("INSERT INTO nowhere VALUES (1)").catch(note);
-      await tx.execute("INSERT INTO notes (id) VALUES (1)");
-      await tx.execute("INSERT INTO notes (id) VALUES (1)").catch(note);
+      await tx.execute("INSERT INTO notes (body) VALUES ('once')");
+      await tx.execute("INSERT INTO notes (body) VALUES ('once')").catch(note);
       await tx.query("SELEKT").catch(note);
       await tx.cancelTask("nobody", "because").catch(note);
       await tx.scheduleTask({ ...task("t"), maxRetries: -1 }).catch(note);
@@ -191,8 +198,8 @@ describe("a transaction", () => {
 describe("a transaction that takes too long", () => {
   test("is rolled back, and late calls of its callback are refused", async () => {
     const clock = new ManualClock("2026-01-01T00:00:00Z");
-    const db = await openStore(scratchDirectory(), { clock, transactionTimeout: "3s", noticeInterval: 0 });
-    await db.transaction((tx) => tx.execute("CREATE TABLE notes (id INTEGER PRIMARY KEY, body TEXT)"));
+    const db = await openStore(undefined, { clock, transactionTimeout: "3s", noticeInterval: 0 });
+    await db.transaction((tx) => tx.execute(notesTable));
     const written = gate();
     const late = gate();
     const refusals: unknown[] = [];
@@ -214,14 +221,16 @@ describe("a transaction that takes too long", () => {
       }
       ended.open();
     });
-    const next = db.transaction((tx) => tx.append({ eventType: "next" }));
+    const append = () => db.transaction((tx) => tx.append({ eventType: "next" }));
+    // With one writer it waits for the slow one; with many it would meet the timeout itself.
+    const waiting = engineUnderTest === "sqlite" ? append() : undefined;
     await written.opened;
     await clock.advance("2999ms");
     await Promise.all([
       expect(slow).rejects.toMatchObject({ name: "AzothError", code: "TRANSACTION_TIMEOUT" }),
       clock.advance("1ms"),
     ]);
-    expect(await next).toBe(1);
+    expect(await (waiting ?? append())).toBe(await db.lastPosition());
     late.open();
     await ended.opened;
     expect(refusals).toEqual(Array.from({ length: 6 }, () => "TRANSACTION_CLOSED"));
@@ -230,7 +239,7 @@ describe("a transaction that takes too long", () => {
   });
 
   test("that never settles does not stop the store", async () => {
-    const db = await openStore(scratchDirectory(), { transactionTimeout: "20ms" });
+    const db = await openStore(undefined, { transactionTimeout: "1s" });
     await expect(db.transaction(() => new Promise(() => {}))).rejects.toMatchObject({ code: "TRANSACTION_TIMEOUT" });
     expect(await db.transaction((tx) => tx.append({ eventType: "next" }))).toBe(1);
   });
@@ -292,12 +301,14 @@ describe("a transaction that has ended", () => {
 });
 
 describe("a callback", () => {
-  test.each([undefined, null, 5, "INSERT", {}])("that is %o is refused", async (callback) => {
+  test("that is none is refused", async () => {
     const db = await openStore();
     const scheduler = new Scheduler(db);
-    for (const owner of [db, scheduler]) {
-      const refused = owner.transaction(callback as () => void);
-      await expect(refused).rejects.toMatchObject({ name: "AzothError", code: "INVALID_OPTION" });
+    for (const callback of [undefined, null, 5, "INSERT", {}]) {
+      for (const owner of [db, scheduler]) {
+        const refused = owner.transaction(callback as () => void);
+        await expect(refused).rejects.toMatchObject({ name: "AzothError", code: "INVALID_OPTION" });
+      }
     }
   });
 });

@@ -1,8 +1,9 @@
 /** EventHandlers: each event in order and exactly once, whatever stops, crashes or doubles the schedulers. */
 import { eventHandler, immediate, interval, type RecordedEvent, type SqlRow, taskHandler } from "azoth-scheduler";
-import { createTestScheduler, type TestScheduler } from "azoth-scheduler/testing";
+import type { TestScheduler } from "azoth-scheduler/testing";
 import * as z from "zod";
 import { describe, expect, test } from "vitest";
+import { createTestScheduler, rowNumber } from "../engine-under-test.ts";
 import { codeOf, deferred, eventsOf, idle, openKit } from "../scheduler/support.ts";
 
 /** A handler that writes down what it handled in its own table, which tells doubles and gaps. */
@@ -10,7 +11,7 @@ const ledger = (more: object = {}) =>
   eventHandler<number>({
     name: "ledger",
     eventType: "counted",
-    setUp: (tx) => tx.execute("CREATE TABLE IF NOT EXISTS ledger (entry INTEGER PRIMARY KEY, value INTEGER)"),
+    setUp: (tx) => tx.execute(`CREATE TABLE IF NOT EXISTS ledger (entry ${rowNumber}, value INTEGER)`),
     handle: (event, tx) => tx.execute("INSERT INTO ledger (value) VALUES (?)", [event.payload]),
     ...more,
   });
@@ -100,7 +101,7 @@ describe("an event handler", () => {
     const counted = ledger({
       setUp: async (tx: { execute: (sql: string) => Promise<number> }) => {
         setUps++;
-        await tx.execute("CREATE TABLE IF NOT EXISTS ledger (entry INTEGER PRIMARY KEY, value INTEGER)");
+        await tx.execute(`CREATE TABLE IF NOT EXISTS ledger (entry ${rowNumber}, value INTEGER)`);
       },
     });
     await using kit = await openKit({ eventHandlers: [counted] });
@@ -250,9 +251,10 @@ describe("rebuild", () => {
       setUp: (tx) => tx.execute("CREATE TABLE IF NOT EXISTS sums (id INTEGER PRIMARY KEY, total INTEGER)"),
       reset: (tx) => tx.execute("DELETE FROM sums"),
       handle: (event, tx) =>
-        tx.execute("INSERT INTO sums VALUES (1, ?1) ON CONFLICT DO UPDATE SET total = total + ?1", [
-          factor * event.payload,
-        ]),
+        tx.execute(
+          "INSERT INTO sums VALUES (1, ?) ON CONFLICT (id) DO UPDATE SET total = sums.total + excluded.total",
+          [factor * event.payload],
+        ),
     });
   const total = async (kit: Pick<TestScheduler, "db">) => (await kit.db.query("SELECT total FROM sums"))[0]?.total;
 

@@ -71,6 +71,7 @@ const data: { [Type in LifecycleType]: fc.Arbitrary<LifecycleData[Type]> } = {
     because: fc.constantFrom("new", "replaced", "revived"),
     next: planned,
   }),
+  TaskClaimed: fc.record({ scheduledForMs: instant, attempt: count, instance: count }),
   TaskStarted: fc.record({ scheduledForMs: instant, attempt: count, instance: count }),
   TaskExecuted: parts<LifecycleData["TaskExecuted"]>(
     {

@@ -13,6 +13,7 @@ const oneOff = oneTime("2026-01-01T00:10:00Z");
 /** A task in each phase, recurring and not. */
 const inPhase = {
   waiting: () => Story.of(everyTenMinutes).at("00:05"),
+  claimed: () => Story.of(everyTenMinutes).at("00:10").when({ kind: "claim", instance: 1 }),
   running: () => Story.of(everyTenMinutes).at("00:10").start(),
   completed: () => Story.of(oneOff).at("00:10").start().succeed(),
   disabled: () => Story.of(everyTenMinutes, { maxRetries: 1 }).at("00:10").start().fail(),
@@ -26,6 +27,8 @@ const finish = (kind: "succeeded" | "failed" | "snoozed"): TaskCommand => ({
   outcome: kind === "succeeded" ? success : kind === "failed" ? failure : { kind, forMs: 1_000 },
 });
 const release: TaskCommand = { kind: "release", run: 1, because: "shutdown", detail: "", maxLostClaims: 10 };
+const begin: TaskCommand = { kind: "begin", run: 1, startedAtMs: at("00:10:01") };
+const lost: TaskCommand = { kind: "release", run: 1, because: "claim-lost", detail: "", maxLostClaims: 1 };
 const schedule = (other: boolean): TaskCommand => ({
   kind: "schedule",
   taskId: "task",
@@ -44,6 +47,21 @@ test.each<[Phase, string, TaskCommand, string[], Phase]>([
   ["waiting", "another definition", schedule(true), ["TaskScheduled"], "waiting"],
   ["waiting", "a stray result", finish("succeeded"), ["TaskResultRefused"], "waiting"],
   ["waiting", "a stray release", release, [], "waiting"],
+  ["waiting", "claim", { kind: "claim", instance: 1 }, [], "waiting"],
+  ["waiting", "a stray begin", begin, [], "waiting"],
+  ["claimed", "start", { kind: "start", instance: 2 }, [], "claimed"],
+  ["claimed", "claim", { kind: "claim", instance: 2 }, [], "claimed"],
+  ["claimed", "begin", begin, ["TaskStarted"], "running"],
+  ["claimed", "begin of another run", { ...begin, run: 2 }, [], "claimed"],
+  ["claimed", "a result before the start", finish("succeeded"), ["TaskResultRefused"], "claimed"],
+  ["claimed", "release", release, ["TaskReleased"], "waiting"],
+  ["claimed", "the last of many lost claims", lost, ["TaskExecuted"], "waiting"],
+  ["claimed", "cancel", { kind: "cancel", reason: "" }, ["TaskCancelled"], "cancelled"],
+  ["claimed", "pause", { kind: "pause" }, ["TaskPaused"], "claimed"],
+  ["claimed", "the same definition", schedule(false), [], "claimed"],
+  ["claimed", "another definition", schedule(true), ["TaskScheduled"], "claimed"],
+  ["running", "begin", begin, [], "running"],
+  ["cancelled", "begin", begin, [], "cancelled"],
   ["running", "start", { kind: "start", instance: 1 }, [], "running"],
   ["running", "success", finish("succeeded"), ["TaskExecuted"], "waiting"],
   ["running", "failure", finish("failed"), ["TaskExecuted"], "waiting"],
@@ -75,6 +93,7 @@ test.each<[Phase, string, TaskCommand, string[], Phase]>([
 });
 
 test.each<[Phase, TaskCommand["kind"], string]>([
+  ["claimed", "run-now", "TASK_RUNNING"],
   ["running", "run-now", "TASK_RUNNING"],
   ["completed", "pause", "TASK_FINISHED"],
   ["completed", "resume", "TASK_FINISHED"],
@@ -97,7 +116,7 @@ describe("what is derived from a state", () => {
   test("only a waiting task that is not paused is due", () => {
     expect(dueAtMs(inPhase.waiting().task)).toBe(at("00:10"));
     expect(dueAtMs(inPhase.waiting().pause().task)).toBeNull();
-    for (const phase of ["running", "completed", "disabled", "cancelled"] as const) {
+    for (const phase of ["claimed", "running", "completed", "disabled", "cancelled"] as const) {
       expect(dueAtMs(inPhase[phase]().task), phase).toBeNull();
     }
   });
@@ -110,6 +129,7 @@ describe("what is derived from a state", () => {
 
   test("enabled means that it runs again without anybody's doing", () => {
     expect(isEnabled(inPhase.waiting().task)).toBe(true);
+    expect(isEnabled(inPhase.claimed().task)).toBe(true);
     expect(isEnabled(inPhase.running().task)).toBe(true);
     expect(isEnabled(inPhase.running().pause().task)).toBe(false);
     expect(isEnabled(inPhase.waiting().pause().task)).toBe(false);
@@ -117,6 +137,13 @@ describe("what is derived from a state", () => {
       expect(isEnabled(inPhase[phase]().task), phase).toBe(false);
     }
   });
+});
+
+test("a claimed run starts when it has begun, whatever was scheduled in its place, and its time counts from there", () => {
+  const story = inPhase.claimed().when(schedule(true)).at("00:10:03").when(begin);
+  expect(story.task.run).toMatchObject({ number: 1, startedAtMs: at("00:10:01"), attempt: 1, revision: 1 });
+  const [executed] = story.succeed().last;
+  expect(executed).toMatchObject({ type: "TaskExecuted", data: { durationMs: 2_000, then: "superseded" } });
 });
 
 test("a log that does not begin with TaskScheduled is refused as damaged", () => {

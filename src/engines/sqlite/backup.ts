@@ -13,6 +13,11 @@ const pagesPerStep = 2_147_483_647;
 
 /** @throws AzothError INVALID_LOCATION if there is something at `target`, STORE_NOT_WRITABLE, STORE_FULL, … */
 export async function backUp(driver: SqliteDriver, file: string, target: string): Promise<void> {
+  await makeFile(target, (workshop) => copyTo(workshop, driver, file));
+}
+
+/** @throws AzothError as above; @param make makes the file's contents in a directory of its own, and tells where */
+export async function makeFile(target: string, make: (workshop: string) => Promise<string>): Promise<void> {
   if (typeof target !== "string" || target.trim() === "" || target.includes("\0")) {
     throw new AzothError("INVALID_LOCATION", `A backup's target must be the path of a file, and is ${quote(target)}.`);
   }
@@ -21,8 +26,7 @@ export async function backUp(driver: SqliteDriver, file: string, target: string)
   try {
     if (fs.lstatSync(place, { throwIfNoEntry: false }) !== undefined) throw taken(target);
     workshop = fs.mkdtempSync(path.join(path.dirname(place), ".azoth-backup-"));
-    const draft = path.join(workshop, "backup.db");
-    await copy(driver, file, draft);
+    const draft = await make(workshop);
     fs.chmodSync(draft, 0o600);
     putInPlace(draft, place, target);
     syncDirectory(path.dirname(place));
@@ -33,13 +37,18 @@ export async function backUp(driver: SqliteDriver, file: string, target: string)
   }
 }
 
-/** On a connection of its own: the copying holds its connection, and not the event loop. */
-async function copy({ DatabaseSync, backup }: SqliteDriver, file: string, draft: string): Promise<void> {
+/**
+ * Copies a store's file into a directory, and tells where it is there.
+ * On a connection of its own: the copying holds its connection, and not the event loop.
+ */
+export async function copyTo(directory: string, { DatabaseSync, backup }: SqliteDriver, file: string): Promise<string> {
+  const draft = path.join(directory, "backup.db");
   const source = new Connection(new DatabaseSync(file));
   try {
     source.exec("PRAGMA busy_timeout = 2000");
     if (backup === undefined) source.run("VACUUM INTO ?", draft);
     else await backup(source.database as never, draft, { rate: pagesPerStep });
+    return draft;
   } finally {
     source.close();
   }

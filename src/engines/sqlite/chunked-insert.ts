@@ -1,6 +1,5 @@
 /** INSERT of many rows in few statements: a batch is cut into the largest chunks that fit. */
-import type { SqlValue } from "../../store/engine.ts";
-import type { Connection } from "./driver.ts";
+import type { Connection, SqliteValue } from "./driver.ts";
 
 /** Rows in one statement. Each size is a statement of its own, prepared once. */
 const chunkSizes = [64, 16, 4, 1];
@@ -16,7 +15,7 @@ export class ChunkedInsert {
     });
   }
 
-  run(connection: Connection, rows: readonly (readonly SqlValue[])[]): void {
+  run(connection: Connection, rows: readonly (readonly SqliteValue[])[]): void {
     let done = 0;
     for (const { size, sql } of this.#statements) {
       for (; rows.length - done >= size; done += size) connection.run(sql, ...rows.slice(done, done + size).flat());

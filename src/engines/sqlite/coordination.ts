@@ -15,6 +15,10 @@ export function addInstance(
   return Number(connection.get<{ id: number }>(sql, instance.name, instance.nowMs, instance.claimMs)?.id);
 }
 
+export function isInstance(connection: Connection, instance: number): boolean {
+  return connection.get("SELECT 1 FROM azoth_instances WHERE id = ?", instance) !== undefined;
+}
+
 export function heartbeat(connection: Connection, instance: number, nowMs: number): boolean {
   return connection.run("UPDATE azoth_instances SET heartbeat_at_ms = ? WHERE id = ?", nowMs, instance) > 0;
 }

@@ -7,10 +7,13 @@
 import { AzothError } from "../../errors.ts";
 import type { SqlRow, SqlValue } from "../../store/engine.ts";
 
+/** What SQLite stores: it has no booleans. */
+export type SqliteValue = Exclude<SqlValue, boolean>;
+
 export interface SqliteStatement {
-  run(...parameters: SqlValue[]): { changes: number | bigint };
-  get(...parameters: SqlValue[]): unknown;
-  all(...parameters: SqlValue[]): unknown[];
+  run(...parameters: SqliteValue[]): { changes: number | bigint };
+  get(...parameters: SqliteValue[]): unknown;
+  all(...parameters: SqliteValue[]): unknown[];
 }
 
 export interface SqliteDatabase {
@@ -114,7 +117,7 @@ export class Connection {
   }
 
   /** Returns the number of rows changed. */
-  run(sql: string, ...parameters: SqlValue[]): number {
+  run(sql: string, ...parameters: SqliteValue[]): number {
     this.#refuseUnusable();
     try {
       return Number(this.prepare(sql).run(...parameters).changes);
@@ -123,7 +126,7 @@ export class Connection {
     }
   }
 
-  get<Row = SqlRow>(sql: string, ...parameters: SqlValue[]): Row | undefined {
+  get<Row = SqlRow>(sql: string, ...parameters: SqliteValue[]): Row | undefined {
     this.#refuseUnusable();
     try {
       return this.prepare(sql).get(...parameters) as Row | undefined;
@@ -132,7 +135,7 @@ export class Connection {
     }
   }
 
-  all<Row = SqlRow>(sql: string, ...parameters: SqlValue[]): Row[] {
+  all<Row = SqlRow>(sql: string, ...parameters: SqliteValue[]): Row[] {
     this.#refuseUnusable();
     try {
       return this.prepare(sql).all(...parameters) as Row[];

@@ -1,26 +1,67 @@
 /** The log in SQL: appending, and reading it by pages. */
-import type { EventPage, EventQuery, NewEvent, SqlValue, StoredEvent } from "../../store/engine.ts";
+import type { EventPage, EventQuery, LoggedEvent, NewEvent, StoredEvent } from "../../store/engine.ts";
 import { ChunkedInsert } from "./chunked-insert.ts";
-import type { Connection } from "./driver.ts";
+import type { Connection, SqliteValue } from "./driver.ts";
 import type { Names } from "./names.ts";
 
-const insertEvents = new ChunkedInsert("azoth_events", ["position", "type", "at_ms", "task", "run", "data", "meta"]);
+const newColumns = ["position", "type", "at_ms", "task", "run", "data", "meta"];
+const insertEvents = new ChunkedInsert("azoth_events", newColumns);
+const insertWithVersion = new ChunkedInsert("azoth_events", [...newColumns, "version"]);
 
-/** The position of the last event ever appended, as this connection sees it. */
-export function lastPosition(connection: Connection): number {
+/** The last position ever given out, as this connection sees it. */
+function lastGiven(connection: Connection): number {
   const row = connection.get<{ seq: number }>("SELECT seq FROM sqlite_sequence WHERE name = 'azoth_events'");
   return row?.seq ?? 0;
 }
 
-/** Appends events, and returns the position of the first. */
-export function appendEvents(connection: Connection, names: Names, events: readonly NewEvent[]): number {
-  const first = lastPosition(connection) + 1;
-  const rows = events.map(({ type, atMs, task, run, data, meta }, index): SqlValue[] => {
+/** The position of the last event. In a copy of another log, it may be lower than the last one given out. */
+export function lastPosition(connection: Connection): number {
+  return connection.get<{ last: number | null }>("SELECT max(position) AS last FROM azoth_events")?.last ?? 0;
+}
+
+/** Appends events, and returns their positions. */
+export function appendEvents(connection: Connection, names: Names, events: readonly NewEvent[]): readonly number[] {
+  const first = lastGiven(connection) + 1;
+  const rows = events.map(({ type, atMs, task, run, data, meta }, index): SqliteValue[] => {
     return [first + index, names.intern(connection, type), atMs, task, run, data, meta];
   });
   insertEvents.run(connection, rows);
-  return first;
+  return events.map((_, index) => first + index);
 }
+
+/** Puts in events of another log as they are. */
+export function insertLogged(connection: Connection, names: Names, events: readonly LoggedEvent[]): void {
+  const rows = events.map(({ position, type, atMs, task, run, data, meta, version }): SqliteValue[] => {
+    return [position, names.intern(connection, type), atMs, task, run, data, meta, version];
+  });
+  insertWithVersion.run(connection, rows);
+}
+
+/** Events after a position and up to another, as a copy takes them. */
+export function readLogged(
+  connection: Connection,
+  names: Names,
+  span: { readonly after: number; readonly to: number; readonly limit: number },
+): LoggedEvent[] {
+  // As one JSON array: a driver takes longer to hand over the columns one by one.
+  const sql = `SELECT json_array(position, type, at_ms, task, run, data, version, meta) AS columns FROM azoth_events
+    WHERE position > ? AND position <= ? ORDER BY position LIMIT ?`;
+  return connection.all<{ columns: string }>(sql, span.after, span.to, span.limit).map(({ columns }) => {
+    const [position, type, atMs, task, run, data, version, meta] = JSON.parse(columns) as LoggedColumns;
+    return { position, type: names.nameOf(connection, type), atMs, task, run, data, version, meta };
+  });
+}
+
+type LoggedColumns = [
+  position: number,
+  type: number,
+  atMs: number,
+  task: number | null,
+  run: number | null,
+  data: string,
+  version: number,
+  meta: string | null,
+];
 
 interface EventRow {
   readonly position: number;
@@ -54,7 +95,7 @@ function storedEvent(connection: Connection, names: Names, row: EventRow): Store
 
 /** One page of the log. Looks at no more than `scanLimit` positions. */
 export function readEvents(connection: Connection, names: Names, query: EventQuery): EventPage {
-  const last = lastPosition(connection);
+  const last = lastGiven(connection);
   const down = query.beforePosition !== undefined;
   const from = down ? Math.min(query.beforePosition, last + 1) : query.afterPosition;
   // By task there is an index, and nothing to bound.
@@ -62,8 +103,8 @@ export function readEvents(connection: Connection, names: Names, query: EventQue
   const low = down ? Math.max(from - span, query.afterPosition + 1) : from + 1;
   const high = down ? from - 1 : Math.min(from + span, last);
   const conditions = ["e.position BETWEEN ? AND ?"];
-  const parameters: SqlValue[] = [low, high];
-  const add = (condition: string, ...values: SqlValue[]) => {
+  const parameters: SqliteValue[] = [low, high];
+  const add = (condition: string, ...values: SqliteValue[]) => {
     conditions.push(condition);
     parameters.push(...values);
   };
@@ -86,7 +127,7 @@ export function readEvents(connection: Connection, names: Names, query: EventQue
   const edge = down ? low : Math.max(high, from);
   const scannedTo = full ? (events.at(-1)?.position ?? edge) : edge;
   const end = !full && (down ? low <= query.afterPosition + 1 : high >= last);
-  return { events, scannedTo, end };
+  return { events, scannedTo, end, held: false };
 }
 
 /** All events of a range of tasks, by task and position. */

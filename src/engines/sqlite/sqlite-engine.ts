@@ -8,11 +8,11 @@ import { systemClock } from "../../clock.ts";
 import { AzothError, quote } from "../../errors.ts";
 import { boundedText } from "../../limits.ts";
 import type { Engine, EngineTransaction } from "../../store/engine.ts";
-import { backUp } from "./backup.ts";
+import { backUp, copyTo, makeFile } from "./backup.ts";
 import { Connection, loadDriver, type SqliteDriver } from "./driver.ts";
 import { makeMemoryPlace } from "./memory-place.ts";
 import { Names } from "./names.ts";
-import { isBusy, isDriverError, sqliteCode, storeError } from "./sqlite-errors.ts";
+import { isBusy, isDriverError, isOfUnfinishedCopy, sqliteCode, storeError } from "./sqlite-errors.ts";
 import { SqliteReads } from "./sqlite-reads.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
 import type { RunningTasks } from "./task-rows.ts";
@@ -45,6 +45,29 @@ export async function openSqlite(location: string, options: SqliteOptions): Prom
   return new SqliteEngine(prepareStoreFile(location, driver), { ...options, driver, synchronous });
 }
 
+/**
+ * Makes a store's file that `fill` fills; it bears its name only when it is whole.
+ * @throws AzothError INVALID_LOCATION if there is something at `target`, and what `fill` rejects with
+ */
+export async function makeSqliteFile(
+  target: string,
+  options: SqliteOptions,
+  fill: (engine: Engine) => Promise<void>,
+): Promise<void> {
+  const driver = options.driver ?? (await loadDriver());
+  await makeFile(target, async (workshop) => {
+    const file = prepareStoreFile(workshop, driver);
+    const engine = new SqliteEngine(file, { ...options, driver, synchronous: "OFF" });
+    try {
+      await fill(engine);
+      // Not the file itself: a driver may have it open until the end of the process.
+      return await copyTo(workshop, driver, file);
+    } finally {
+      await engine.close();
+    }
+  });
+}
+
 interface EngineOptions extends SqliteOptions {
   readonly driver: SqliteDriver;
   readonly synchronous: "FULL" | "NORMAL" | "OFF";
@@ -53,6 +76,7 @@ interface EngineOptions extends SqliteOptions {
 
 class SqliteEngine implements Engine {
   readonly kind = "sqlite";
+  readonly writers = "one";
   readonly location: string;
   readonly reads: SqliteReads;
   readonly #options: EngineOptions;
@@ -97,7 +121,7 @@ class SqliteEngine implements Engine {
   async write<T>(work: (transaction: EngineTransaction) => Promise<T>): Promise<T> {
     await this.#begin();
     try {
-      const changes = await this.foreignChanges();
+      const changes = this.#dataVersion();
       if (changes !== this.#seenChanges) this.#running.clear();
       this.#seenChanges = changes;
       const result = await work(new SqliteTransaction(this.#writer, this.#names, this.#running));
@@ -109,12 +133,39 @@ class SqliteEngine implements Engine {
     }
   }
 
-  async foreignChanges(): Promise<number> {
+  clockOffsetMs(): number {
+    return 0;
+  }
+
+  watch(onCommit: () => void, pause: (signal: AbortSignal) => Promise<void>): () => void {
+    const stopping = new AbortController();
+    const { signal } = stopping;
+    const watch = async () => {
+      let seen = this.#lookForCommits();
+      while (!signal.aborted) {
+        await pause(signal);
+        if (signal.aborted) return;
+        const now = this.#lookForCommits();
+        if (now !== seen) onCommit();
+        seen = now;
+      }
+    };
+    void watch();
+    return () => stopping.abort();
+  }
+
+  #lookForCommits(): number | undefined {
     try {
-      return Number(this.#writer.get<{ data_version: number }>("PRAGMA data_version")?.data_version);
-    } catch (error) {
-      throw storeError(error, this.location);
+      return this.#dataVersion();
+    } catch {
+      // The store was closed, or is failing: the loops that are woken by it meet the same failure and report it.
+      return undefined;
     }
+  }
+
+  /** Changes whenever another connection has committed: https://www.sqlite.org/pragma.html#pragma_data_version */
+  #dataVersion(): number {
+    return Number(this.#writer.get<{ data_version: number }>("PRAGMA data_version")?.data_version);
   }
 
   async backup(target: string): Promise<void> {
@@ -132,6 +183,8 @@ class SqliteEngine implements Engine {
     if (this.#closed) return;
     this.#closed = true;
     await Promise.allSettled(this.#backups);
+    // A transaction that somebody left open would keep others from writing until the garbage collector finds the handle.
+    if (this.#writer.inTransaction) this.#writer.rollBack();
     this.#reader.close();
     this.#foldLog();
     this.#writer.close();
@@ -171,7 +224,7 @@ class SqliteEngine implements Engine {
     try {
       this.#writer.commit();
     } catch (cause) {
-      if (sqliteCode(cause) !== sqliteConstraint) throw cause;
+      if (sqliteCode(cause) !== sqliteConstraint || isOfUnfinishedCopy(cause)) throw cause;
       const words = cause instanceof Error ? boundedText(cause.message, 300) : "";
       throw new AzothError("INVALID_SQL", `SQLite refused to commit: ${words}.`, { cause });
     }

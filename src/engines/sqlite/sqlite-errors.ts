@@ -29,6 +29,13 @@ const codesOfWords: ReadonlyMap<string, number> = new Map([
   ["file is not a database", 26],
 ]);
 
+/** What the database says when somebody writes to an unfinished copy of another store. */
+export const unfinishedWords = "this store is an unfinished copy of another one";
+
+export function isOfUnfinishedCopy(error: unknown): boolean {
+  return error instanceof Error && error.message.includes(unfinishedWords);
+}
+
 /** SQLite's primary result code of a driver's error, or undefined. */
 export function sqliteCode(error: unknown): number | undefined {
   if (!(error instanceof Error)) return undefined;
@@ -53,6 +60,12 @@ export function storeError(error: unknown, location: string): unknown {
   if (error instanceof AzothError) return error;
   const code = sqliteCode(error);
   const message = error instanceof Error ? boundedText(error.message, 300) : "unknown error";
+  if (isOfUnfinishedCopy(error)) {
+    const mend = "Call copyLog again with the same two stores; or remove it, and go on with the other store";
+    return new AzothError("STORE_UNFINISHED", `${location} is an unfinished copy of another store. ${mend}.`, {
+      cause: error,
+    });
+  }
   const [errorCode, words] = (code === undefined ? undefined : codes.get(code)) ?? ["STORE_FAILED", "SQLite refused"];
   return new AzothError(errorCode, `${words}: ${message} (${location}).`, {
     cause: error,

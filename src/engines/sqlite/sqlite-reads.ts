@@ -6,6 +6,8 @@ import type {
   EventPage,
   EventQuery,
   Instance,
+  ReadCounters,
+  Snapshot,
   SqlRow,
   SqlValue,
   StateCount,
@@ -15,8 +17,9 @@ import type {
 import type { TaskState } from "../../tasks/task-state.ts";
 import { findContradiction } from "./contradictions.ts";
 import { listCheckpoints, listDeadLetters, listInstances } from "./coordination.ts";
+import { isUnfinished, readCounters, readExtent } from "./copying.ts";
 import type { Connection } from "./driver.ts";
-import { lastPosition, readEvents, readTaskEvents } from "./event-rows.ts";
+import { lastPosition, readEvents, readLogged, readTaskEvents } from "./event-rows.ts";
 import type { Names } from "./names.ts";
 import { storeError } from "./sqlite-errors.ts";
 import { TaskRows } from "./task-rows.ts";
@@ -99,6 +102,27 @@ export class SqliteReads implements EngineReads {
     return this.#readSnapshot(() => {
       const found = this.#connection.get<{ quick_check: string }>("PRAGMA quick_check(1)")?.quick_check ?? "ok";
       return found === "ok" ? findContradiction(this.#connection) : found;
+    });
+  }
+
+  counters(): Promise<ReadCounters> {
+    return this.#read(() => {
+      // What is given out in a transaction that is open is not seen here.
+      return { ...readCounters(this.#connection), resting: true, unfinished: isUnfinished(this.#connection) };
+    });
+  }
+
+  /** What is in the log up to a position never changes. The rest is of any moment, as callers wait for rest themselves. */
+  snapshot<T>(work: (snapshot: Snapshot) => Promise<T>): Promise<T> {
+    const readLog: Snapshot["readLog"] = (after, to, limit) =>
+      this.#read(() => readLogged(this.#connection, this.#names, { after, to, limit }));
+    return work({
+      readLog,
+      extent: () => this.#read(() => readExtent(this.#connection)),
+      counters: () => this.#read(() => readCounters(this.#connection)),
+      listInstances: () => this.listInstances(),
+      listCheckpoints: () => this.listCheckpoints(),
+      listDeadLetters: (query) => this.listDeadLetters(query),
     });
   }
 

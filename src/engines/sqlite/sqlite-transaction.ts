@@ -2,11 +2,14 @@
 import { AzothError } from "../../errors.ts";
 import type {
   Checkpoint,
+  Counters,
   DeadLetterRow,
   EngineTransaction,
   EventPage,
   EventQuery,
   Instance,
+  LockedTasks,
+  LoggedEvent,
   NewEvent,
   SqlRow,
   SqlValue,
@@ -15,6 +18,7 @@ import type {
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
 import * as coordination from "./coordination.ts";
+import * as copying from "./copying.ts";
 import { refuseBrokenKeys, tablesWithDeferredKeys } from "./deferred-keys.ts";
 import type { Connection } from "./driver.ts";
 import { appendEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
@@ -42,29 +46,34 @@ export class SqliteTransaction implements EngineTransaction {
     this.#tasks = new TaskRows(connection, names, running);
   }
 
-  async lockTasks(taskIds: readonly string[]): Promise<TaskState[]> {
-    return taskIds.map((id) => this.#tasks.byId(id)).filter((state) => state !== null);
+  async lockTasks(taskIds: readonly string[]): Promise<LockedTasks<string>> {
+    return { tasks: taskIds.map((id) => this.#tasks.byId(id)).filter((state) => state !== null), held: [] };
   }
 
-  async lockTasksBySeq(seqs: readonly number[]): Promise<TaskState[]> {
-    return seqs.map((seq) => this.#tasks.bySeq(seq)).filter((state) => state !== null);
+  async lockTasksBySeq(seqs: readonly number[]): Promise<LockedTasks<number>> {
+    return { tasks: seqs.map((seq) => this.#tasks.bySeq(seq)).filter((state) => state !== null), held: [] };
   }
 
   async lockDueTasks(query: { taskTypes: readonly string[]; nowMs: number; limit: number }): Promise<TaskState[]> {
     return this.#tasks.due(query.taskTypes, query.nowMs, query.limit);
   }
 
-  async lockTasksRunBy(instance: number, limit: number): Promise<TaskState[]> {
-    return this.#tasks.runBy(instance, limit);
+  async lockTasksRunBy(instance: number, limit: number): Promise<LockedTasks<number>> {
+    return { tasks: this.#tasks.runBy(instance, limit), held: [] };
   }
 
-  async drawTaskSeqs(count: number): Promise<number> {
+  async drawTaskSeqs(count: number): Promise<readonly number[]> {
     const sql = "UPDATE azoth_sequences SET last = last + ? WHERE name = 'task' RETURNING last";
-    return Number(this.#connection.get<{ last: number }>(sql, count)?.last) - count + 1;
+    const last = Number(this.#connection.get<{ last: number }>(sql, count)?.last);
+    return Array.from({ length: count }, (_, index) => last - count + 1 + index);
   }
 
-  async append(events: readonly NewEvent[]): Promise<number> {
+  async append(events: readonly NewEvent[]): Promise<readonly number[]> {
     return appendEvents(this.#connection, this.#names, events);
+  }
+
+  async post(events: readonly NewEvent[]): Promise<void> {
+    appendEvents(this.#connection, this.#names, events);
   }
 
   async saveTasks(changes: readonly TaskChange[]): Promise<void> {
@@ -73,6 +82,10 @@ export class SqliteTransaction implements EngineTransaction {
 
   async addInstance(instance: { name: string; nowMs: number; claimMs: number }): Promise<number> {
     return coordination.addInstance(this.#connection, instance);
+  }
+
+  async holdInstance(instance: number): Promise<boolean> {
+    return coordination.isInstance(this.#connection, instance);
   }
 
   async heartbeat(instance: number, nowMs: number): Promise<boolean> {
@@ -124,6 +137,9 @@ export class SqliteTransaction implements EngineTransaction {
     this.#tasks.saveRebuilt(states);
   }
 
+  /** Whoever is in a write transaction is the only one. */
+  async lockAllTasks(): Promise<void> {}
+
   async tasksTouchedSince(position: number): Promise<number[]> {
     return tasksTouchedSince(this.#connection, position);
   }
@@ -144,6 +160,22 @@ export class SqliteTransaction implements EngineTransaction {
       this.#connection.exec("PRAGMA legacy_alter_table = OFF");
     }
     this.#connection.exec(taskIndexes);
+  }
+
+  async beginCopy(): Promise<boolean> {
+    return copying.beginCopy(this.#connection);
+  }
+
+  async appendCopied(after: number, events: readonly LoggedEvent[]): Promise<void> {
+    copying.appendCopied(this.#connection, this.#names, after, events);
+  }
+
+  async setCounters(counters: Counters): Promise<void> {
+    copying.setCounters(this.#connection, counters);
+  }
+
+  async endCopy(instances: readonly Instance[]): Promise<void> {
+    copying.endCopy(this.#connection, instances);
   }
 
   /** Two rebuilds would fill one copy, and the first to end would swap in what the other has just begun. */

@@ -2,44 +2,29 @@
 import { maxNameLength } from "../../limits.ts";
 import {
   type Contradiction,
-  decodeDefinition,
-  dueAtMs,
-  encodeDefinition,
-  type SqlValue,
   type StateCount,
   stateNameOf,
   type TaskChange,
   type TaskQuery,
 } from "../../store/engine.ts";
-import type { Phase, Run, TaskDefinition, TaskState, TaskStateName } from "../../tasks/task-state.ts";
-import { AzothError, quote } from "../../errors.ts";
+import type { TaskState, TaskStateName } from "../../tasks/task-state.ts";
+import {
+  allColumns,
+  byUrgency,
+  contradictionIn,
+  definitionColumns,
+  definitionValues,
+  phaseNumber,
+  phaseOf,
+  progressColumns,
+  progressValues,
+  rowOf,
+  stateOf,
+  type TaskRow,
+} from "../task-columns.ts";
 import { ChunkedInsert } from "./chunked-insert.ts";
-import { contradictionIn } from "./contradictions.ts";
-import type { Connection } from "./driver.ts";
+import type { Connection, SqliteValue } from "./driver.ts";
 import type { Names } from "./names.ts";
-
-/** Stored numbers of the phases: part of the file format. */
-const phases: readonly Phase[] = ["waiting", "running", "completed", "disabled", "cancelled"];
-
-const definitionColumns = ["id", "type", "revision", "priority", "definition", "payload", "anchor_ms", "created_at_ms"];
-const progressColumns = [
-  "phase",
-  "paused",
-  "scheduled_for_ms",
-  "run_at_ms",
-  "due_at_ms",
-  "last_scheduled_for_ms",
-  "retry_count",
-  "lost_claims",
-  "runs",
-  "run_instance",
-  "run_scheduled_for_ms",
-  "run_attempt",
-  "run_started_at_ms",
-  "run_revision",
-  "updated_at_ms",
-];
-const allColumns = ["seq", ...definitionColumns, ...progressColumns];
 
 const assignments = (columns: readonly string[]) => columns.map((column) => `${column} = ?`).join(", ");
 const insertTasks = new ChunkedInsert("azoth_tasks", allColumns);
@@ -51,14 +36,8 @@ const pastAnyId = "\u{10FFFF}".repeat(maxNameLength);
 /** A row as one JSON array: a driver takes several times as long to hand over two dozen columns one by one. */
 const selectTasks = `SELECT json_array(${allColumns.join(", ")}) AS columns FROM azoth_tasks`;
 
-/** The columns of `selectTasks` by name. */
-type TaskRow = Readonly<Record<string, string | number | null>>;
-
-function rowOf({ columns }: { readonly columns: string }): TaskRow {
-  const values = JSON.parse(columns) as (string | number | null)[];
-  const row: Record<string, string | number | null> = {};
-  for (const [index, column] of allColumns.entries()) row[column] = values[index] ?? null;
-  return row;
+function decoded({ columns }: { readonly columns: string }): TaskRow {
+  return rowOf(JSON.parse(columns) as (string | number | null)[]);
 }
 
 /** Running tasks as the writer last saved them, by internal number: valid until another connection writes. */
@@ -76,16 +55,16 @@ export class TaskRows {
   }
 
   save(changes: readonly TaskChange[]): void {
-    const added: SqlValue[][] = [];
+    const added: SqliteValue[][] = [];
     for (const { before, after } of changes) {
       if (after.run === null) this.#running.delete(after.seq);
       else this.#running.set(after.seq, after);
       if (before === null) {
         added.push(this.#row(after));
       } else if (before.revision === after.revision) {
-        this.#connection.run(updateProgress, ...progress(after), after.seq);
+        this.#connection.run(updateProgress, ...progressValues(after), after.seq);
       } else {
-        this.#connection.run(updateAll, ...this.#definition(after), ...progress(after), after.seq);
+        this.#connection.run(updateAll, ...this.#definition(after), ...progressValues(after), after.seq);
       }
     }
     insertTasks.run(this.#connection, added);
@@ -113,14 +92,11 @@ export class TaskRows {
     const sql = `${selectTasks} WHERE seq BETWEEN ? AND ? ORDER BY seq`;
     const rows: TaskState[] = [];
     const contradictions: Contradiction[] = [];
-    for (const row of this.#connection.all<{ columns: string }>(sql, fromSeq, toSeq).map(rowOf)) {
+    for (const row of this.#connection.all<{ columns: string }>(sql, fromSeq, toSeq).map(decoded)) {
       const state = this.#state(row);
       rows.push(state);
-      const found = contradictionIn(["priority", ...progressColumns], row, [
-        state.definition.priority,
-        ...progress(state),
-      ]);
-      if (found !== undefined) contradictions.push({ seq: state.seq, taskId: state.taskId, ...found });
+      const found = contradictionIn(row, state);
+      if (found !== undefined) contradictions.push(found);
     }
     return { rows, contradictions };
   }
@@ -173,13 +149,13 @@ export class TaskRows {
 
   find(query: TaskQuery): TaskState[] {
     const conditions = ["seq > ?"];
-    const parameters: SqlValue[] = [query.afterSeq];
-    const add = (condition: string, ...values: SqlValue[]) => {
+    const parameters: SqliteValue[] = [query.afterSeq];
+    const add = (condition: string, ...values: SqliteValue[]) => {
       conditions.push(condition);
       parameters.push(...values);
     };
     if (query.states !== undefined) add(`(${query.states.map(stateCondition).join(" OR ") || "0"})`);
-    if (query.enabled !== undefined) add(`${query.enabled ? "" : "NOT "}(phase IN (0, 1) AND paused = 0)`);
+    if (query.enabled !== undefined) add(`${query.enabled ? "" : "NOT "}(phase IN (0, 1, 5) AND paused = 0)`);
     if (query.taskType !== undefined) add("type = ?", this.#names.find(this.#connection, query.taskType) ?? -1);
     if (query.dueFromMs !== undefined) add("due_at_ms >= ?", query.dueFromMs);
     if (query.dueUntilMs !== undefined) add("due_at_ms < ?", query.dueUntilMs);
@@ -204,112 +180,30 @@ export class TaskRows {
     return taskTypes.map((type) => this.#names.find(this.#connection, type)).filter((id) => id !== undefined);
   }
 
-  #one(sql: string, ...parameters: SqlValue[]): TaskState | null {
+  #one(sql: string, ...parameters: SqliteValue[]): TaskState | null {
     const row = this.#connection.get<{ columns: string }>(sql, ...parameters);
-    return row === undefined ? null : this.#state(rowOf(row));
+    return row === undefined ? null : this.#state(decoded(row));
   }
 
-  #many(sql: string, ...parameters: SqlValue[]): TaskState[] {
-    return this.#connection.all<{ columns: string }>(sql, ...parameters).map((row) => this.#state(rowOf(row)));
+  #many(sql: string, ...parameters: SqliteValue[]): TaskState[] {
+    return this.#connection.all<{ columns: string }>(sql, ...parameters).map((row) => this.#state(decoded(row)));
   }
 
-  #row(state: TaskState): SqlValue[] {
-    return [state.seq, ...this.#definition(state), ...progress(state)];
+  #row(state: TaskState): SqliteValue[] {
+    return [state.seq, ...this.#definition(state), ...progressValues(state)];
   }
 
-  #definition(state: TaskState): SqlValue[] {
-    return [
-      state.taskId,
-      this.#names.intern(this.#connection, state.taskType),
-      state.revision,
-      state.definition.priority,
-      encodeDefinition(state.definition),
-      state.payload,
-      state.anchorMs,
-      state.createdAtMs,
-    ];
+  #definition(state: TaskState): SqliteValue[] {
+    return definitionValues(state, this.#names.intern(this.#connection, state.taskType));
   }
 
   #state(row: TaskRow): TaskState {
-    return {
-      seq: row.seq as number,
-      taskId: row.id as string,
-      taskType: this.#names.nameOf(this.#connection, row.type as number),
-      phase: phaseOf(row.phase as number),
-      paused: row.paused === 1,
-      revision: row.revision as number,
-      definition: definitionOf(row),
-      payload: row.payload as string,
-      anchorMs: row.anchor_ms as number,
-      scheduledForMs: row.scheduled_for_ms as number | null,
-      runAtMs: row.run_at_ms as number | null,
-      lastScheduledForMs: row.last_scheduled_for_ms as number | null,
-      retryCount: row.retry_count as number,
-      lostClaims: row.lost_claims as number,
-      runs: row.runs as number,
-      run: runOf(row),
-      createdAtMs: row.created_at_ms as number,
-      updatedAtMs: row.updated_at_ms as number,
-    };
+    return stateOf(row, this.#names.nameOf(this.#connection, row.type as number));
   }
-}
-
-function definitionOf(row: TaskRow): TaskDefinition {
-  try {
-    return decodeDefinition(row.definition as string);
-  } catch (cause) {
-    const message = `The definition of task ${quote(row.id)} is damaged. Restore a backup, or rebuild the tasks from the log.`;
-    throw new AzothError("STORE_CORRUPT", message, { cause, details: { taskId: row.id, field: "definition" } });
-  }
-}
-
-function runOf(row: TaskRow): Run | null {
-  if (row.run_instance === null) return null;
-  return {
-    number: row.runs as number,
-    scheduledForMs: row.run_scheduled_for_ms as number,
-    attempt: row.run_attempt as number,
-    startedAtMs: row.run_started_at_ms as number,
-    instance: row.run_instance as number,
-    revision: row.run_revision as number,
-  };
-}
-
-function progress(state: TaskState): SqlValue[] {
-  const { run } = state;
-  return [
-    phases.indexOf(state.phase),
-    state.paused ? 1 : 0,
-    state.scheduledForMs,
-    state.runAtMs,
-    dueAtMs(state),
-    state.lastScheduledForMs,
-    state.retryCount,
-    state.lostClaims,
-    state.runs,
-    run?.instance ?? null,
-    run?.scheduledForMs ?? null,
-    run?.attempt ?? null,
-    run?.startedAtMs ?? null,
-    run?.revision ?? null,
-    state.updatedAtMs,
-  ];
 }
 
 function stateCondition(name: TaskStateName): string {
   if (name === "waiting") return "(phase = 0 AND paused = 0)";
   if (name === "paused") return "(phase = 0 AND paused = 1)";
-  return `phase = ${phases.indexOf(name)}`;
-}
-
-function phaseOf(stored: number): Phase {
-  return phases[stored] ?? "disabled";
-}
-
-function byUrgency(left: TaskState, right: TaskState): number {
-  return (
-    (left.runAtMs ?? 0) - (right.runAtMs ?? 0) ||
-    right.definition.priority - left.definition.priority ||
-    left.seq - right.seq
-  );
+  return `phase = ${phaseNumber(name)}`;
 }

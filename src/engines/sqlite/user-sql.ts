@@ -2,15 +2,15 @@
  * The user's own statements, in our transactions.
  *
  * A statement that ends, nests or bypasses the transaction would break the promise that all of it commits
- * together; such statements are refused (see `user-statement.ts`). One that fails by its own fault leaves the
+ * together; such statements are refused (see `../user-statement.ts`). One that fails by its own fault leaves the
  * rest of the transaction usable.
  */
 import { AzothError, messageOf, oneLine, quote } from "../../errors.ts";
-import { readSafely } from "../../names.ts";
 import type { SqlRow, SqlValue } from "../../store/engine.ts";
-import type { Connection } from "./driver.ts";
+import { checkedParameters } from "../user-parameters.ts";
+import { checkStatement } from "../user-statement.ts";
+import type { Connection, SqliteValue } from "./driver.ts";
 import { sqliteCode, storeError } from "./sqlite-errors.ts";
-import { checkStatement } from "./user-statement.ts";
 
 const sqliteReadonly = 8;
 
@@ -18,46 +18,23 @@ const sqliteReadonly = 8;
 const statementCodes = new Set([1, 18, 19, 20, 25]);
 
 export function executeUserSql(connection: Connection, sql: string, parameters: readonly SqlValue[]): number {
-  const { changesRows } = checkStatement(sql);
-  const bound = checkedParameters(parameters);
+  const { changesRows } = checkStatement(sql, "sqlite");
+  const bound = bindable(parameters);
   const changed = guarded(connection, sql, () => connection.run(sql, ...bound));
   // After any other statement SQLite repeats the number of the one before.
   return changesRows ? changed : 0;
 }
 
 export function queryUserSql(connection: Connection, sql: string, parameters: readonly SqlValue[]): SqlRow[] {
-  checkStatement(sql);
-  const bound = checkedParameters(parameters);
+  checkStatement(sql, "sqlite");
+  const bound = bindable(parameters);
   const rows = guarded(connection, sql, () => connection.all<SqlRow>(sql, ...bound));
   return rows.map((row) => ({ ...row }));
 }
 
-/**
- * A copy of the parameters. Drivers bind NaN as NULL, cut a text at its NUL, mend half characters, and take an object
- * in the first place (a Date, say) for named parameters, which moves the others.
- */
-function checkedParameters(parameters: readonly SqlValue[]): readonly SqlValue[] {
-  return readSafely("The parameters of a statement", "INVALID_SQL", () => {
-    if (!Array.isArray(parameters)) {
-      throw new AzothError(
-        "INVALID_SQL",
-        `The parameters of a statement must be an array, and are ${quote(parameters)}.`,
-      );
-    }
-    const wrong = parameters.findIndex((value) => !isSqlValue(value));
-    if (wrong === -1) return [...(parameters as readonly SqlValue[])];
-    const shown = `Parameter ${wrong + 1} is ${quote(parameters[wrong])}`;
-    throw new AzothError(
-      "INVALID_SQL",
-      `${shown}. Bind null, numbers, bigints, strings without NUL and halves of characters, or Uint8Arrays; a date as its ISO string.`,
-    );
-  });
-}
-
-function isSqlValue(value: unknown): boolean {
-  if (typeof value === "number") return !Number.isNaN(value);
-  if (typeof value === "string") return !/[\0\p{Cs}]/u.test(value);
-  return value === null || typeof value === "bigint" || value instanceof Uint8Array;
+/** SQLite has no booleans. */
+function bindable(parameters: readonly SqlValue[]): SqliteValue[] {
+  return checkedParameters(parameters).map((value) => (typeof value === "boolean" ? Number(value) : value));
 }
 
 function guarded<T>(connection: Connection, sql: string, work: () => T): T {

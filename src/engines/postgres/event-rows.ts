@@ -1,0 +1,137 @@
+/** The log in SQL: appending, and reading it by pages. */
+import type { EventPage, EventQuery, NewEvent, StoredEvent } from "../../store/engine.ts";
+import { numbers, texts } from "./arrays.ts";
+import type { Names } from "./names.ts";
+import type { Session } from "./session.ts";
+import type { SettledLog } from "./settled.ts";
+
+/** Resolves as soon as the events are sent; their positions come with the answer. */
+export async function sendEvents(
+  session: Session,
+  schema: string,
+  names: Names,
+  events: readonly NewEvent[],
+): Promise<{ readonly positions: Promise<readonly number[]> }> {
+  if (events.length === 0) return { positions: Promise.resolve([]) };
+  const ids = await names.intern(events.map(({ type }) => type));
+  // Positions are drawn in the order of the rows, because they are sorted before the default is computed.
+  const sql = `INSERT INTO ${schema}.azoth_events (type, at_ms, task, run, data, meta)
+    SELECT type, at_ms, task, run, data::json, meta::json
+    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::int[], $5::text[], $6::text[])
+      WITH ORDINALITY AS new (type, at_ms, task, run, data, meta, number)
+    ORDER BY number RETURNING position`;
+  const answer = session.rows(sql, [
+    numbers(events.map(({ type }) => ids.get(type))),
+    numbers(events.map(({ atMs }) => atMs)),
+    numbers(events.map(({ task }) => task)),
+    numbers(events.map(({ run }) => run)),
+    texts(events.map(({ data }) => data)),
+    texts(events.map(({ meta }) => meta)),
+  ]);
+  return { positions: answer.then((rows) => rows.map(([position]) => position as number)) };
+}
+
+type EventRow = [
+  position: number,
+  type: number,
+  atMs: number,
+  task: number | null,
+  run: number | null,
+  data: string,
+  version: number,
+  meta: string | null,
+  taskId: string | null,
+];
+
+const columns = "e.position, e.type, e.at_ms, e.task, e.run, e.data::text, e.version, e.meta::text, t.id";
+
+const selectEvents = (schema: string): string =>
+  `SELECT ${columns} FROM ${schema}.azoth_events e LEFT JOIN ${schema}.azoth_tasks t ON t.seq = e.task`;
+
+async function storedEvents(names: Names, rows: readonly unknown[][]): Promise<StoredEvent[]> {
+  await names.learn(rows.map(([, type]) => type as number));
+  return (rows as EventRow[]).map(([position, type, atMs, task, run, data, version, meta, taskId]) => {
+    return { position, type: names.nameOf(type), atMs, task, run, data, version, meta, taskId };
+  });
+}
+
+export interface LogReading {
+  readonly schema: string;
+  readonly names: Names;
+  readonly settled: SettledLog;
+  /** Runs a query for rows. */
+  readonly rows: (text: string, values: readonly unknown[]) => Promise<unknown[][]>;
+}
+
+/** One page of the log, of the settled part only. Looks at no more than `scanLimit` positions. */
+export async function readEvents(reading: LogReading, query: EventQuery): Promise<EventPage> {
+  const { schema, names, settled, rows } = reading;
+  const last = await lastCommitted(reading);
+  const byTask = query.taskId !== undefined;
+  // The events of one task are committed in their order: whoever changes a task holds its row.
+  const wanted = byTask ? last : Math.min(last, furthest(query, last));
+  const settledTo = byTask ? last : await settled.reaches(wanted);
+  const held = settledTo < wanted;
+  const reach = held ? settledTo : wanted;
+  const down = query.beforePosition !== undefined;
+  const from = down ? Math.min(query.beforePosition, reach + 1) : query.afterPosition;
+  const span = byTask ? Number.MAX_SAFE_INTEGER : query.scanLimit;
+  const low = down ? Math.max(from - span, query.afterPosition + 1) : from + 1;
+  const high = down ? from - 1 : Math.min(from + span, reach);
+  const values: unknown[] = [low, high];
+  const conditions = ["e.position BETWEEN $1 AND $2"];
+  const add = (condition: (placeholder: string) => string, value: unknown) => {
+    values.push(value);
+    conditions.push(condition(`$${values.length}`));
+  };
+  if (query.taskId !== undefined) {
+    add((id) => `e.task = (SELECT seq FROM ${schema}.azoth_tasks WHERE id = ${id})`, query.taskId);
+  }
+  if (query.types !== undefined) add((ids) => `e.type = ANY(${ids})`, numbers(await names.find(query.types)));
+  if (query.sinceMs !== undefined) add((at) => `e.at_ms >= ${at}`, query.sinceMs);
+  if (query.untilMs !== undefined) add((at) => `e.at_ms < ${at}`, query.untilMs);
+  const order = down ? "DESC" : "ASC";
+  const sql = `${selectEvents(schema)} WHERE ${conditions.join(" AND ")} ORDER BY e.position ${order} LIMIT ${query.limit}`;
+  const events = high < low ? [] : await storedEvents(names, await rows(sql, values));
+  const full = events.length === query.limit;
+  const edge = down ? low : Math.max(high, from);
+  const scannedTo = full ? (events.at(-1)?.position ?? edge) : edge;
+  const atEnd = down ? low <= query.afterPosition + 1 : high >= reach && (held || wanted === last);
+  return { events, scannedTo, end: atEnd && !full, held: held && !full && !down };
+}
+
+/** No further than this the page can look. */
+function furthest({ beforePosition, afterPosition, scanLimit }: EventQuery, last: number): number {
+  return beforePosition === undefined ? afterPosition + Math.min(scanLimit, last) : beforePosition - 1;
+}
+
+/** The position of the last committed event, whatever may still come before it; 0 for an empty log. */
+async function lastCommitted({ schema, rows }: LogReading): Promise<number> {
+  const [row] = await rows(`SELECT coalesce(max(position), 0) FROM ${schema}.azoth_events`, []);
+  return row?.[0] as number;
+}
+
+/** The position of the last event before which nothing can be added any more. */
+export async function lastPosition(reading: LogReading): Promise<number> {
+  const last = await lastCommitted(reading);
+  const reach = await reading.settled.reaches(last);
+  if (reach >= last) return last;
+  const sql = `SELECT coalesce(max(position), 0) FROM ${reading.schema}.azoth_events WHERE position <= $1`;
+  return (await reading.rows(sql, [reach]))[0]?.[0] as number;
+}
+
+/** All events of a range of tasks, by task and position. */
+export async function readTaskEvents(
+  { schema, names, rows }: Omit<LogReading, "settled">,
+  fromSeq: number,
+  toSeq: number,
+): Promise<StoredEvent[]> {
+  const sql = `${selectEvents(schema)} WHERE e.task BETWEEN $1 AND $2 ORDER BY e.task, e.position`;
+  return await storedEvents(names, await rows(sql, [fromSeq, toSeq]));
+}
+
+/** The tasks that have events after a position. */
+export async function tasksTouchedSince(session: Session, schema: string, position: number): Promise<number[]> {
+  const sql = `SELECT DISTINCT task FROM ${schema}.azoth_events WHERE position > $1 AND task IS NOT NULL ORDER BY task`;
+  return (await session.rows(sql, [position])).map(([task]) => task as number);
+}

@@ -1,0 +1,183 @@
+/**
+ * A node that is cut off from the database, or suspended, for longer than its claims last: others take over, what it
+ * brings back too late is refused, and it goes on as a new instance. Its locks do not outlive it for long.
+ */
+import { immediate } from "azoth-scheduler";
+import { expect, onTestFinished, test } from "vitest";
+import { freshUrl } from "../../postgres/databases.ts";
+import { expectTracesOnce, findViolations, Log } from "../log-checker.ts";
+import { type Desk, until, untilDone } from "../stage.ts";
+import { withoutHoles } from "./checker.ts";
+import { Cluster, dismissNodes } from "./cluster.ts";
+import type { NodeProcess, NodeTaskType } from "./messages.ts";
+import { type Proxy, startProxy } from "./proxy.ts";
+
+const claimMs = 2_000;
+/** What a busy machine may add to a takeover. */
+const marginMs = 3_000;
+
+const scheduler = { claimDuration: `${claimMs}ms`, gracePeriod: "60s" } as const;
+
+async function schedule({ scheduler }: Desk, taskType: NodeTaskType, ...taskIds: readonly string[]): Promise<void> {
+  await scheduler.scheduleTasks(taskIds.map((taskId) => ({ taskId, taskType, schedule: immediate(), payload: {} })));
+}
+
+async function untilCompleted({ scheduler }: Desk, taskId: string): Promise<void> {
+  await until(async () => (await scheduler.getTask(taskId))?.state === "completed", `${taskId} is completed`);
+}
+
+/** All that must hold at rest. */
+async function expectWhole({ desk: { db } }: Cluster): Promise<Log> {
+  expect(await db.verify()).toMatchObject({ ok: true, difference: null });
+  const log = await Log.of(db);
+  expect(findViolations(withoutHoles(log))).toEqual([]);
+  await expectTracesOnce(db, log);
+  return log;
+}
+
+/** The instance numbers that a node has had, in order. */
+function instancesOf(log: Log, name: string): number[] {
+  const started = log.all("SchedulerStarted").filter(({ payload }) => payload.name === name);
+  return started.map(({ payload }) => payload.instance);
+}
+
+/** How long after the last sign of life of a task's first runner the task was taken from it, by the log. */
+function takeoverMs(log: Log, taskId: string): number {
+  const [released] = log.all("TaskReleased", taskId);
+  const lost = log.all("SchedulerLost").find(({ payload }) => payload.instance === released?.payload.instance);
+  if (released === undefined || lost === undefined) throw new Error(`${taskId} was not taken over.`);
+  return released.recordedAt.getTime() - lost.payload.lastHeardMs;
+}
+
+interface Absence {
+  begin(node: NodeProcess, proxy: Proxy): void;
+  end(node: NodeProcess, proxy: Proxy): void;
+}
+
+const absences: Readonly<Record<string, Absence>> = {
+  "cut off, with its sockets open": {
+    begin: (_, proxy) => proxy.stall(),
+    end: (_, proxy) => proxy.resume(),
+  },
+  "cut off, and refused when it connects": {
+    begin: (_, proxy) => proxy.refuse(),
+    end: (_, proxy) => proxy.admit(),
+  },
+  suspended: {
+    begin: (node) => node.signal("SIGSTOP"),
+    end: (node) => node.signal("SIGCONT"),
+  },
+};
+
+async function isOutsideOfTransactions({ client }: Cluster, name: string): Promise<boolean> {
+  const sql = "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND xact_start IS NOT NULL";
+  return (await client.query(sql, [name])).rows.length === 0;
+}
+
+/** A node behind a proxy that runs two held tasks, and another one that can take them over. */
+async function twoNodes() {
+  const url = await freshUrl();
+  const cluster = await Cluster.on(url);
+  const proxy = await startProxy(url);
+  const lone = await cluster.node({
+    name: "lone",
+    url: proxy.url,
+    taskTypes: ["hold", "red"],
+    scheduler,
+    db: { busyTimeout: "500ms" },
+  });
+  await schedule(cluster.desk, "hold", "one", "two");
+  for (const taskId of ["one", "two"]) await lone.told("started", (started) => started.taskId === taskId);
+  const heir = await cluster.node({ name: "heir", taskTypes: ["hold", "note"], scheduler });
+  heir.order({ do: "release" });
+  return { cluster, proxy, lone, heir };
+}
+
+test.each(Object.keys(absences))(
+  "a node that is %s is replaced within its claim time, and comes back",
+  async (kind) => {
+    const { cluster, proxy, lone, heir } = await twoNodes();
+    const { desk } = cluster;
+    const absence = absences[kind];
+    onTestFinished(() => absence?.end(lone, proxy));
+    // Outside of its transactions: what those hold, others get when the server ends them, which is another test.
+    await until(async () => {
+      absence?.begin(lone, proxy);
+      const isIdle = await isOutsideOfTransactions(cluster, "lone");
+      if (!isIdle) absence?.end(lone, proxy);
+      return isIdle;
+    }, "the node is away, and has no transaction open");
+    for (const taskId of ["one", "two"]) await untilCompleted(desk, taskId);
+    await schedule(desk, "red", "meanwhile");
+
+    // It finishes what it had begun, and brings it back too late.
+    lone.order({ do: "release" });
+    absence?.end(lone, proxy);
+    await lone.told("declared-dead");
+    await schedule(desk, "red", "afterwards");
+    await untilDone(desk);
+    const refused = async () => (await Log.of(desk.db)).all("TaskResultRefused");
+    await until(async () => (await refused()).length === 2, "both results are refused");
+    await dismissNodes(lone, heir);
+
+    const log = await expectWhole(cluster);
+    const [first, second, ...further] = instancesOf(log, "lone");
+    expect(further).toEqual([]);
+    for (const taskId of ["one", "two"]) {
+      expect(takeoverMs(log, taskId)).toBeGreaterThan(claimMs);
+      expect(takeoverMs(log, taskId)).toBeLessThan(claimMs + marginMs);
+      expect(log.all("TaskReleased", taskId).map(({ payload }) => payload)).toMatchObject([
+        { because: "claim-lost", instance: first },
+      ]);
+      expect(log.all("TaskStarted", taskId).map(({ payload }) => payload.instance)).toEqual([
+        first,
+        instancesOf(log, "heir")[0],
+      ]);
+      expect(log.all("TaskExecuted", taskId)).toHaveLength(1);
+      expect(log.all("TaskResultRefused", taskId).map(({ payload }) => payload)).toMatchObject([
+        { because: "claim-lost", instance: first, success: true },
+      ]);
+    }
+    // Nothing is claimed in the name of an instance that is gone: nobody would notice if it were lost.
+    for (const taskId of ["meanwhile", "afterwards"]) {
+      expect(log.all("TaskStarted", taskId).map(({ payload }) => payload.instance)).toEqual([second]);
+    }
+  },
+);
+
+test.each([
+  ["before it is sent", "before"],
+  ["in the middle of its commit", "after"],
+] as const)(
+  "a node that is cut off with claims in an open transaction, %s, keeps them from nobody for long",
+  async (_, moment) => {
+    const url = await freshUrl();
+    const cluster = await Cluster.on(url);
+    const proxy = await startProxy(url);
+    const transactionTimeoutMs = 500;
+    const idleTimeoutMs = transactionTimeoutMs + 5_000;
+    const db = { busyTimeout: "500ms", transactionTimeout: `${transactionTimeoutMs}ms` };
+    const lone = await cluster.node({ name: "lone", url: proxy.url, taskTypes: ["note", "red"], scheduler, db });
+    const lost = proxy.lose(moment, "hold", (statements) =>
+      statements.some((text) => /UPDATE \S+azoth_tasks/.test(text)),
+    );
+    const ids = Array.from({ length: 10 }, (__, number) => `task-${number}`);
+    await schedule(cluster.desk, "note", ...ids);
+    await lost;
+    const cutAtMs = performance.now();
+    // All its other connections as well.
+    proxy.stall();
+    onTestFinished(() => proxy.resume());
+    const heir = await cluster.node({ name: "heir", taskTypes: ["note"], scheduler, db });
+    await schedule(cluster.desk, "note", "free");
+    await untilCompleted(cluster.desk, "free");
+    expect(performance.now() - cutAtMs).toBeLessThan(idleTimeoutMs - 500);
+    for (const taskId of ids) await untilCompleted(cluster.desk, taskId);
+    expect(performance.now() - cutAtMs).toBeLessThan(idleTimeoutMs + claimMs + marginMs);
+    proxy.resume();
+    await schedule(cluster.desk, "red", "afterwards");
+    await untilCompleted(cluster.desk, "afterwards");
+    await dismissNodes(lone, heir);
+    await expectWhole(cluster);
+  },
+);
