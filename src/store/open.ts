@@ -46,6 +46,10 @@ export async function openEngine(location: string, options: OpenEngineOptions): 
     const { maxConnections = defaultMaxConnections, sqliteDriver: _, ...rest } = options;
     return await openPostgres(location, { ...rest, maxConnections });
   }
+  if (/^\s*(?:jdbc:)?postgres(?:ql)?:/i.test(location)) {
+    // Not the location itself: it may hold a password.
+    throw new AzothError("INVALID_LOCATION", "A PostgreSQL URL begins with postgres://, with nothing before it.");
+  }
   if (scheme !== undefined) {
     throw new AzothError(
       "INVALID_LOCATION",

@@ -42,6 +42,15 @@ async function refusalOf(location: string, options: AzothDbOptions = {}): Promis
   return refusal;
 }
 
+test.each([" postgres://", "jdbc:postgresql://", "postgres:/", "postgresql:"])(
+  "a URL that begins with %j is refused, and makes no directory with a password in its name",
+  async (start) => {
+    const error = await refusalOf(`${start}user:${encoded}@localhost/database`);
+    expect(error).toMatchObject({ code: "INVALID_LOCATION" });
+    expectNoPassword(error);
+  },
+);
+
 /** The shared server's URL with other parts. */
 function urlWith(parts: Partial<Pick<URL, "username" | "password" | "hostname" | "port" | "pathname">>): string {
   return Object.assign(new URL(sharedServerUrl()), parts).href;

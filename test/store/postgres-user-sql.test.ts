@@ -523,7 +523,7 @@ describe("what a transaction sets for itself", () => {
     const seen = async () => {
       const shown = "search_path role work_mem statement_timeout lock_timeout default_transaction_isolation timezone";
       const settings = shown.split(" ").map((name) => `current_setting('${name}') AS ${name}`);
-      return await db.query(`SELECT pg_backend_pid() AS pid, current_user AS me, ${settings.join(", ")}`);
+      return await db.query(`SELECT current_user AS me, ${settings.join(", ")}`);
     };
     const before = await seen();
     const set = [
@@ -559,4 +559,22 @@ describe("what a transaction sets for itself", () => {
     });
     expect(await db.verify()).toMatchObject({ ok: true, tasks: 2 });
   });
+});
+
+test.each([
+  "SELECT set_config('search_path', 'nowhere', false)",
+  "CREATE TEMP TABLE azimuth (x int)",
+  "SELECT pg_advisory_lock(42)",
+])("%s leaves nothing on the connection of the next", async (sql) => {
+  // One connection for users, so that the next one would get the same.
+  const db = await openStore(await newLocation({ shared: true }), { maxConnections: 4 });
+  const facts = () =>
+    db.query(`SELECT pg_backend_pid() AS pid, current_setting('search_path') AS path,
+      (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks,
+      to_regclass('azimuth')::text AS "table"`);
+  const [before] = await facts();
+  await db.transaction((tx) => tx.execute(sql));
+  const [after] = await facts();
+  expect({ ...after, pid: 0 }).toEqual({ ...before, pid: 0 });
+  expect(after?.pid).not.toBe(before?.pid);
 });

@@ -8,7 +8,7 @@ import type { PgClient, PgConfig, PgDriver, PgPool, PgPoolClient } from "./drive
 import { types } from "./driver.ts";
 import type { Place } from "./place.ts";
 import { storeError } from "./postgres-errors.ts";
-import { ClientSession } from "./session.ts";
+import { ClientSession, type ServerFacts } from "./session.ts";
 
 export interface ConnectionsOptions {
   readonly driver: PgDriver;
@@ -25,10 +25,10 @@ const coreConnections = 2;
 export const fewestConnections: number = coreConnections + 2;
 
 /**
- * Differs between two lives of a server, or two servers: a crash takes the statistics with it, an orderly restart keeps
- * them. Anybody may read it.
+ * The first differs between two lives of a server, or two servers: a crash takes the statistics with it, an orderly
+ * restart keeps them. Anybody may read it.
  */
-const lifeSql = "SELECT coalesce(stats_reset::text, '') FROM pg_stat_bgwriter";
+const factsSql = `SELECT coalesce(stats_reset::text, ''), current_setting('server_version_num')::int FROM pg_stat_bgwriter`;
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
@@ -41,7 +41,7 @@ export type Purpose = "core" | "user";
 export class Connections {
   readonly #options: ConnectionsOptions;
   readonly #pools: Readonly<Record<Purpose, PgPool>>;
-  readonly #lives = new WeakMap<PgClient, string>();
+  readonly #facts = new WeakMap<PgClient, ServerFacts>();
   /** Those that have not ended. */
   readonly #open = new Set<PgClient>();
   #closed = false;
@@ -78,7 +78,7 @@ export class Connections {
     const client = await this.#connect(purpose);
     let session: ClientSession | undefined;
     try {
-      session = this.#session(client, this.#lives.get(client) ?? (await this.#learnLife(client)));
+      session = this.#session(client, this.#facts.get(client) ?? (await this.#learnFacts(client)));
       return await work(session);
     } finally {
       // Errors of the user's own code say nothing of the connection.
@@ -128,16 +128,18 @@ export class Connections {
     for (const client of clients) if (this.#open.has(client)) client.connection?.stream?.destroy();
   }
 
-  #session(client: PgClient, life?: string): ClientSession {
-    const session = new ClientSession(client, life);
+  #session(client: PgClient, facts?: ServerFacts): ClientSession {
+    const session = new ClientSession(client, facts);
     session.timeoutMs = this.#options.statementTimeoutMs;
     return session;
   }
 
-  async #learnLife(client: PgClient): Promise<string> {
-    const life = String((await this.#session(client).rows(lifeSql))[0]?.[0]);
-    this.#lives.set(client, life);
-    return life;
+  async #learnFacts(client: PgClient): Promise<ServerFacts> {
+    const [row] = await this.#session(client).rows(factsSql);
+    const [life, version] = row as [string, number];
+    const facts = { life, version };
+    this.#facts.set(client, facts);
+    return facts;
   }
 
   async #connect(purpose: Purpose): Promise<PgPoolClient> {

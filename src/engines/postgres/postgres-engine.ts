@@ -48,6 +48,8 @@ const outcomeTimeoutMs = 30_000;
 const idleMarginMs = 5_000;
 const statementMarginMs = 5_000;
 const cancelMarginMs = 250;
+/** The version of the server that can bound a whole transaction. */
+const boundsTransactions = 170_000;
 /** How far the time of a group's work may turn out to be wrong. */
 const clockToleranceMs = 50;
 /** With every margin, the server and Node's timers can still count it. */
@@ -238,6 +240,10 @@ class PostgresEngine implements Engine {
       `lock_timeout = ${inGroup ? groupLockTimeoutMs : busyTimeoutMs}`,
       // The locks of a node that was cut off end with its transaction.
       `idle_in_transaction_session_timeout = ${transactionTimeoutMs + idleMarginMs}`,
+      // A session that has got half of what a node sent is not idle: it waits for the rest, and holds what it holds.
+      ...(inGroup && session.version >= boundsTransactions
+        ? [`transaction_timeout = ${transactionTimeoutMs + idleMarginMs + statementMarginMs}`]
+        : []),
       `synchronous_commit = ${durability === "full" ? "on" : "off"}`,
     ];
     const begin = ["BEGIN ISOLATION LEVEL READ COMMITTED", ...settings.map((setting) => `SET LOCAL ${setting}`)];

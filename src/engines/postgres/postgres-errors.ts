@@ -27,6 +27,7 @@ const codes: ReadonlyMap<string, readonly [code: ErrorCode, words: string]> = ne
   ["42P01", ["STORE_CORRUPT", "A table of the store is missing"]],
   ["57014", ["STORE_BUSY", "The statement was cancelled"]],
   ["25P03", ["STORE_BUSY", "The transaction was idle for too long"]],
+  ["25P04", ["STORE_BUSY", "The transaction took too long"]],
   [unfinishedCode, ["STORE_UNFINISHED", "The store is an unfinished copy of another one"]],
 ]);
 

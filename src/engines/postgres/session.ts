@@ -11,24 +11,32 @@ export interface Session {
   run(text: string, values?: readonly unknown[]): Promise<number>;
 }
 
+export interface ServerFacts {
+  readonly life: string;
+  readonly version: number;
+}
+
 /** A connection of ours. Statements are sent at once, and answered in their order. */
 export class ClientSession implements Session {
   /** The error by which the transaction that is open has failed, and undefined if it has not. */
   failure: Error | undefined;
-  /** False once a statement was not answered: nobody knows then in what state the connection is. */
+  /** False once a statement was not answered, or has left something behind: the connection is not for others then. */
   sound = true;
   /** How long a statement may go unanswered before its connection is given up; undefined for as long as it takes. */
   timeoutMs: number | undefined;
   /** The life of the server that this connection belongs to: a crash ends it, and its connections with it. */
   readonly life: string;
+  /** The server's version, as 170004 for 17.4. */
+  readonly version: number;
   readonly #client: PgClient;
   #ended = false;
   /** What keeps all others back. */
   #alone: Promise<unknown> | undefined;
 
-  constructor(client: PgClient, life: string = "") {
+  constructor(client: PgClient, { life, version }: ServerFacts = { life: "", version: 0 }) {
     this.#client = client;
     this.life = life;
+    this.version = version;
   }
 
   async rows(text: string, values: readonly unknown[] = []): Promise<unknown[][]> {

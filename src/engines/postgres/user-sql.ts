@@ -5,7 +5,7 @@
  * of its own, so that one that fails by its own fault leaves the rest of the transaction usable.
  */
 import { AzothError, messageOf, oneLine, quote } from "../../errors.ts";
-import type { SqlRow, SqlValue } from "../../store/engine.ts";
+import { type SqlRow, type SqlValue, WriteCollision } from "../../store/engine.ts";
 import { checkedParameters } from "../user-parameters.ts";
 import { checkStatement, numberPlaceholders } from "../user-statement.ts";
 import type { PgResult } from "./driver.ts";
@@ -24,6 +24,7 @@ export async function executeUserSql(
   parameters: readonly SqlValue[],
 ): Promise<number> {
   const { changesRows } = checkStatement(sql, dialect);
+  noteTraces(session, sql);
   const { rowCount } = await inSavepoint(session, sql, bindable(parameters));
   return changesRows ? (rowCount ?? 0) : 0;
 }
@@ -34,6 +35,7 @@ export async function queryUserSql(
   parameters: readonly SqlValue[],
 ): Promise<SqlRow[]> {
   checkStatement(sql, dialect);
+  noteTraces(session, sql);
   return rowsOf(await inSavepoint(session, sql, bindable(parameters)));
 }
 
@@ -44,6 +46,7 @@ export async function readUserSql(
   parameters: readonly SqlValue[],
 ): Promise<SqlRow[]> {
   checkStatement(sql, dialect);
+  noteTraces(session, sql);
   const values = bindable(parameters);
   await session.script("BEGIN READ ONLY");
   // It may take its time; whether anybody is there at all is known by now.
@@ -59,6 +62,14 @@ export async function readUserSql(
     // There is nothing to commit; and on a connection that is gone, nothing to end.
     await session.script("ROLLBACK").catch(() => {});
   }
+}
+
+/** What outlives its transaction: settings, temporary tables, locks of the session. */
+const tracesShape = /set_config|\btemp(?:orary)?\b|pg_(?:try_)?advisory_lock/i;
+
+/** A connection with traces of one user's is not lent to the next. */
+function noteTraces(session: ClientSession, sql: string): void {
+  if (tracesShape.test(sql)) session.sound = false;
 }
 
 function inSavepoint(session: ClientSession, sql: string, values: readonly unknown[]): Promise<PgResult> {
@@ -94,7 +105,12 @@ function rowsOf({ rows, fields }: PgResult): SqlRow[] {
 }
 
 function userSqlError(error: unknown, sql: string): unknown {
-  return isTheirs(error) ? refusal(`PostgreSQL refused ${quote(sql)}`, error) : storeError(error, place);
+  if (isTheirs(error)) return refusal(`PostgreSQL refused ${quote(sql)}`, error);
+  const known = storeError(error, place);
+  if (!(known instanceof WriteCollision)) return known;
+  return new AzothError("STORE_BUSY", `${quote(sql)} collided with another transaction. Do it again.`, {
+    cause: error,
+  });
 }
 
 /** The error for rules of the user's that PostgreSQL looks at only at the end; passes on what is none. */

@@ -69,6 +69,7 @@ export async function expectSound(cluster: Cluster): Promise<Log> {
   const positions = log.events.map(({ position }) => position);
   expect(positions.filter((position, index) => position <= (positions[index - 1] ?? 0))).toEqual([]);
   expect(findViolations(withoutHoles(log))).toEqual([]);
+  await expectNoStrays(db, log);
   await expectTracesOnce(db, log);
   expectEachDoneOnce(log);
   for (const [taskId, everyMs] of Object.entries(ticks)) expectTicksAccounted(log, taskId, everyMs);
@@ -77,6 +78,23 @@ export async function expectSound(cluster: Cluster): Promise<Log> {
   const tally = await db.query("SELECT position FROM tally ORDER BY number");
   expect(tally.map(({ position }) => position)).toEqual(log.own("order_placed").map(({ position }) => position));
   return log;
+}
+
+/** No row of a run that did not succeed; shown is what the log tells of its task. */
+async function expectNoStrays(db: AzothDb, log: Log): Promise<void> {
+  const successes = log.all("TaskExecuted").filter(({ payload }) => payload.success);
+  const succeeded = new Set(successes.map(({ executionId }) => executionId));
+  const rows = await db.query("SELECT task, execution, process FROM notes");
+  const strays = rows.filter(({ execution }) => !succeeded.has(String(execution)));
+  const told = strays.map((row) => ({
+    row,
+    log: log.events
+      .filter(({ taskId }) => taskId === row.task)
+      .map(({ position, eventType, executionId, recordedAt, payload }) =>
+        [position, eventType, executionId, recordedAt.toISOString(), JSON.stringify(payload)].join(" "),
+      ),
+  }));
+  expect(told).toEqual([]);
 }
 
 /** Every task that was ever scheduled, but for the recurring ones, has run to its one success. */

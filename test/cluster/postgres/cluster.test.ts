@@ -8,14 +8,14 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { immediate, isAzothError, type RecordedEvent } from "azoth-scheduler";
 import { type Random, seededRandom } from "azoth-scheduler/testing";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { connect } from "../../engines/postgres/clients.ts";
-import { freshUrl } from "../../postgres/databases.ts";
 import { until } from "../stage.ts";
 import { expectSound, Ledger, settle } from "./checker.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
 import type { NodeOptions } from "./cluster.ts";
 import type { NodeProcess, NodeTaskType } from "./messages.ts";
+import { atEnd, ownUrl } from "../../engines/postgres/scope.ts";
 
 const rounds = Number(process.env.ROUNDS ?? 20);
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
@@ -157,7 +157,7 @@ function follow({ desk: { db } }: Cluster): { readonly seen: RecordedEvent[]; en
     ending.abort();
     await following;
   };
-  onTestFinished(end);
+  atEnd(end);
   return { seen, end };
 }
 
@@ -165,7 +165,7 @@ test(`${rounds} misfortunes of three nodes under load (SEED=${seed})`, {
   timeout: 120_000 + rounds * 5_000,
 }, async () => {
   const random = seededRandom(seed);
-  const cluster = await Cluster.on(await freshUrl());
+  const cluster = await Cluster.on(ownUrl());
   const staff = new Staff(cluster, random);
   const follower = follow(cluster);
   const misfortunes = misfortunesOf(cluster, staff, random);

@@ -8,12 +8,12 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { AzothDb, type AzothDbOptions, Scheduler } from "azoth-scheduler";
 import type { Client } from "pg";
-import { onTestFinished } from "vitest";
-import { connect, withName } from "../../engines/postgres/clients.ts";
+import { backendsOf, connect, withName } from "../../engines/postgres/clients.ts";
 import { Child } from "../child.ts";
 import { type Desk, until } from "../stage.ts";
 import { allNodeTaskTypes, type JournalEntry, type NodeConfig, type NodeMessage, type NodeOrder } from "./messages.ts";
 import type { NodeProcess } from "./messages.ts";
+import { atEnd } from "../../engines/postgres/scope.ts";
 
 /** A URL of a server of the test's own, whose connections find the store's tables without naming their schema. */
 export function inOwnSchema(url: string): string {
@@ -58,7 +58,7 @@ export class Cluster {
     this.#desk = desk;
     this.client = client;
     this.#journals = mkdtempSync(join(tmpdir(), "azoth-journals-"));
-    onTestFinished(async () => {
+    atEnd(async () => {
       await Promise.all(this.#nodes.map((node) => node.kill()));
       rmSync(this.#journals, { recursive: true, force: true });
     });
@@ -96,10 +96,9 @@ export class Cluster {
   }
 
   /** The server's processes for connections of a name, those whose last statement fits a pattern if one is given. */
-  async backends(name: string, lastStatement: string = ""): Promise<number[]> {
-    const sql = "SELECT pid FROM pg_stat_activity WHERE application_name = $1 AND query ~ $2 ORDER BY backend_start";
-    const { rows } = await this.client.query<{ pid: number }>(sql, [name, lastStatement]);
-    return rows.map(({ pid }) => pid);
+  async backends(name: string, lastStatement: RegExp = /^/): Promise<number[]> {
+    const backends = await backendsOf(this.client, this.url, name);
+    return backends.filter(({ query }) => lastStatement.test(query)).map(({ pid }) => pid);
   }
 
   /** Ends connections at the server, as an operator does. */
@@ -111,7 +110,7 @@ export class Cluster {
 /** The store as the test's process holds it; the scheduler there is never started. */
 export async function openDesk(url: string, options?: AzothDbOptions): Promise<Desk> {
   const db = await AzothDb.open(url, options);
-  onTestFinished(() => db.close());
+  atEnd(() => db.close());
   const scheduler = new Scheduler(db, {
     externalTaskTypes: allNodeTaskTypes,
     defaultRetry: { base: "20ms", factor: 1 },

@@ -3,14 +3,15 @@
  * brings back too late is refused, and it goes on as a new instance. Its locks do not outlive it for long.
  */
 import { immediate } from "azoth-scheduler";
-import { expect, onTestFinished, test } from "vitest";
-import { freshUrl } from "../../postgres/databases.ts";
+import { expect, test } from "vitest";
 import { expectTracesOnce, findViolations, Log } from "../log-checker.ts";
 import { type Desk, until, untilDone } from "../stage.ts";
 import { withoutHoles } from "./checker.ts";
+import { backendsOf } from "../../engines/postgres/clients.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
 import type { NodeProcess, NodeTaskType } from "./messages.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
+import { atEnd, eachInScope, ownUrl } from "../../engines/postgres/scope.ts";
 
 const claimMs = 2_000;
 /** What a busy machine may add to a takeover. */
@@ -69,14 +70,20 @@ const absences: Readonly<Record<string, Absence>> = {
   },
 };
 
-async function isOutsideOfTransactions({ client }: Cluster, name: string): Promise<boolean> {
-  const sql = "SELECT 1 FROM pg_stat_activity WHERE application_name = $1 AND xact_start IS NOT NULL";
-  return (await client.query(sql, [name])).rows.length === 0;
+async function versionOf({ client }: Cluster): Promise<number> {
+  const { rows } = await client.query<{ version: number }>(
+    "SELECT current_setting('server_version_num')::int AS version",
+  );
+  return rows[0]?.version ?? 0;
+}
+
+async function isOutsideOfTransactions({ client, url }: Cluster, name: string): Promise<boolean> {
+  return (await backendsOf(client, url, name)).every(({ isInTransaction }) => !isInTransaction);
 }
 
 /** A node behind a proxy that runs two held tasks, and another one that can take them over. */
 async function twoNodes() {
-  const url = await freshUrl();
+  const url = ownUrl();
   const cluster = await Cluster.on(url);
   const proxy = await startProxy(url);
   const lone = await cluster.node({
@@ -93,13 +100,13 @@ async function twoNodes() {
   return { cluster, proxy, lone, heir };
 }
 
-test.each(Object.keys(absences))(
+test.concurrent.for(Object.keys(absences))(
   "a node that is %s is replaced within its claim time, and comes back",
-  async (kind) => {
+  eachInScope(async (kind) => {
     const { cluster, proxy, lone, heir } = await twoNodes();
     const { desk } = cluster;
     const absence = absences[kind];
-    onTestFinished(() => absence?.end(lone, proxy));
+    atEnd(() => absence?.end(lone, proxy));
     // Outside of its transactions: what those hold, others get when the server ends them, which is another test.
     await until(async () => {
       absence?.begin(lone, proxy);
@@ -142,20 +149,25 @@ test.each(Object.keys(absences))(
     for (const taskId of ["meanwhile", "afterwards"]) {
       expect(log.all("TaskStarted", taskId).map(({ payload }) => payload.instance)).toEqual([second]);
     }
-  },
+  }),
 );
 
-test.each([
-  ["before it is sent", "before"],
+test.concurrent.for([
+  ["before its commit", "before"],
+  // The server waits for the rest, and the session is not idle.
+  ["in the middle of a statement", "within"],
   ["in the middle of its commit", "after"],
 ] as const)(
   "a node that is cut off with claims in an open transaction, %s, keeps them from nobody for long",
-  async (_, moment) => {
-    const url = await freshUrl();
+  eachInScope(async ([, moment]) => {
+    const url = ownUrl();
     const cluster = await Cluster.on(url);
     const proxy = await startProxy(url);
     const transactionTimeoutMs = 500;
-    const idleTimeoutMs = transactionTimeoutMs + 5_000;
+    // Before PostgreSQL 17, a session that has got half of a statement waits for the rest until TCP gives up.
+    if (moment === "within" && (await versionOf(cluster)) < 170_000) return;
+    // A session that is idle in its transaction is ended after that, and one that waits for the rest a little later.
+    const endsAfterMs = transactionTimeoutMs + (moment === "within" ? 10_000 : 5_000);
     const db = { busyTimeout: "500ms", transactionTimeout: `${transactionTimeoutMs}ms` };
     const lone = await cluster.node({ name: "lone", url: proxy.url, taskTypes: ["note", "red"], scheduler, db });
     const lost = proxy.lose(moment, "hold", (statements) =>
@@ -167,17 +179,17 @@ test.each([
     const cutAtMs = performance.now();
     // All its other connections as well.
     proxy.stall();
-    onTestFinished(() => proxy.resume());
+    atEnd(() => proxy.resume());
     const heir = await cluster.node({ name: "heir", taskTypes: ["note"], scheduler, db });
     await schedule(cluster.desk, "note", "free");
     await untilCompleted(cluster.desk, "free");
-    expect(performance.now() - cutAtMs).toBeLessThan(idleTimeoutMs - 500);
+    expect(performance.now() - cutAtMs).toBeLessThan(endsAfterMs - 500);
     for (const taskId of ids) await untilCompleted(cluster.desk, taskId);
-    expect(performance.now() - cutAtMs).toBeLessThan(idleTimeoutMs + claimMs + marginMs);
+    expect(performance.now() - cutAtMs).toBeLessThan(endsAfterMs + claimMs + marginMs);
     proxy.resume();
     await schedule(cluster.desk, "red", "afterwards");
     await untilCompleted(cluster.desk, "afterwards");
     await dismissNodes(lone, heir);
     await expectWhole(cluster);
-  },
+  }),
 );

@@ -6,7 +6,7 @@ import { tell } from "../drivers/tell.mjs";
 
 /** Callers that wait for their own commands, beside each other, and how long they rest after each at the most. */
 const callers = 3;
-const longestRestMs = 100;
+const longestRestMs = 60;
 const colours = ["note", "note", "red", "blue"];
 /** The recurring tasks, with their intervals; as the checker has them. */
 const ticks = { "tick.a": "40ms", "tick.b": "130ms", "tick.c": "250ms" };

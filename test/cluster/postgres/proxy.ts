@@ -5,10 +5,10 @@
  */
 import { once } from "node:events";
 import { type AddressInfo, connect, createServer, type Server, type Socket } from "node:net";
-import { onTestFinished } from "vitest";
+import { atEnd } from "../../engines/postgres/scope.ts";
 
-/** When a COMMIT is lost: before the server has it, or once it has answered it. */
-export type Moment = "before" | "after";
+/** When a COMMIT is lost: before the server has it, when it has only the beginning of it, or once it has answered it. */
+export type Moment = "before" | "within" | "after";
 /** How: the connection breaks, or it stays open and nothing passes any more. */
 export type Loss = "cut" | "hold";
 
@@ -26,7 +26,7 @@ export async function startProxy(url: string): Promise<Proxy> {
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   const proxy = new Proxy(server, url);
-  onTestFinished(() => proxy.close());
+  atEnd(() => proxy.close());
   return proxy;
 }
 
@@ -187,13 +187,11 @@ export class Link {
     }
     const trap =
       statement === "COMMIT" && this.#sprung === undefined ? this.#proxy.takeTrap(this.#statements) : undefined;
-    if (trap?.moment === "before") {
-      if (trap.loss === "hold") {
-        this.#stalled = true;
-        this.#held.unshift(() => this.#server.write(message));
-      } else {
-        this.cut();
-      }
+    if (trap !== undefined && trap.moment !== "after") {
+      if (trap.loss === "cut") this.cut();
+      else if (trap.moment === "before") this.#held.unshift(() => this.#server.write(message));
+      else this.#server.write(message);
+      this.#stalled = true;
       trap.spring(this);
       return;
     }

@@ -2,16 +2,17 @@
 import { randomBytes } from "node:crypto";
 import { immediate, oneTime, Scheduler } from "azoth-scheduler";
 import type { Client } from "pg";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
 import { Connections } from "../../../src/engines/postgres/connections.ts";
 import { loadDriver } from "../../../src/engines/postgres/driver.ts";
 import { parsePlace } from "../../../src/engines/postgres/place.ts";
 import { migrate, migrations, type Migration } from "../../../src/engines/postgres/schema.ts";
 import { begin, connect, openDb } from "../../engines/postgres/clients.ts";
-import { freshUrl, schemaOf } from "../../postgres/databases.ts";
+import { schemaOf } from "../../postgres/databases.ts";
 import { until } from "../stage.ts";
 import { expectSound, Ledger, settle } from "./checker.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
+import { atEnd, inScope, ownUrl } from "../../engines/postgres/scope.ts";
 
 const later = oneTime("2100-01-01T00:00:00Z");
 
@@ -50,86 +51,95 @@ const second: Migration = {
   `,
 };
 
-test("twenty that start at once on an empty database make one store, and all of them work", async () => {
-  const url = await freshUrl();
-  const nodes = ["one", "two", "three", "four"].map((name) => ({ name, url }));
-  // Nobody has made anything before them: the nodes' own tables are missing, and so these take no notes.
-  const cluster = await Cluster.beside(url);
-  const spawned = nodes.map(({ name }) => cluster.spawn({ name, taskTypes: ["plain"] }));
-  const dbs = await Promise.all(Array.from({ length: 16 }, () => openDb(url, { maxConnections: 4 })));
-  for (const node of spawned) await node.told("ready");
-  const ids = dbs.map((_, number) => `task-${number}`);
-  await Promise.all(
-    dbs.map(async (db, number) => {
-      const scheduler = new Scheduler(db, { externalTaskTypes: ["plain"] });
-      await scheduler.scheduleTask({
-        taskId: ids[number] ?? "",
-        taskType: "plain",
-        schedule: immediate(),
-        payload: {},
-      });
-    }),
-  );
-  const started = () => spawned.flatMap((node) => node.all("started").map(({ taskId }) => taskId));
-  await until(async () => started().length >= ids.length, "all tasks have run");
-  expect(started().toSorted()).toEqual(ids.toSorted());
-  await dismissNodes(...spawned);
-  expect(await dbs[0]?.verify()).toMatchObject({ ok: true, tasks: ids.length });
-  const client = await connect(url);
-  const { rows } = await client.query<object>("SELECT * FROM azoth_schema");
-  expect(rows).toEqual([{ version: migrations.length, works_from: expect.any(Number) as number }]);
-});
-
-test("a role that may make no schema works in one that it owns, and says so if there is none", async () => {
-  const url = await freshUrl();
-  const admin = await connect(url);
-  const [role, password, schema] = [`azoth_test_${randomBytes(8).toString("hex")}`, "secret", schemaOf(url)];
-  await admin.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
-  onTestFinished(async () => {
+test.concurrent(
+  "twenty that start at once on an empty database make one store, and all of them work",
+  inScope(async () => {
+    const url = ownUrl();
+    const nodes = ["one", "two", "three", "four"].map((name) => ({ name, url }));
+    // Nobody has made anything before them: the nodes' own tables are missing, and so these take no notes.
+    const cluster = await Cluster.beside(url);
+    const spawned = nodes.map(({ name }) => cluster.spawn({ name, taskTypes: ["plain"] }));
+    const dbs = await Promise.all(Array.from({ length: 16 }, () => openDb(url, { maxConnections: 4 })));
+    for (const node of spawned) await node.told("ready");
+    const ids = dbs.map((_, number) => `task-${number}`);
+    await Promise.all(
+      dbs.map(async (db, number) => {
+        const scheduler = new Scheduler(db, { externalTaskTypes: ["plain"] });
+        await scheduler.scheduleTask({
+          taskId: ids[number] ?? "",
+          taskType: "plain",
+          schedule: immediate(),
+          payload: {},
+        });
+      }),
+    );
+    const started = () => spawned.flatMap((node) => node.all("started").map(({ taskId }) => taskId));
+    await until(async () => started().length >= ids.length, "all tasks have run");
+    expect(started().toSorted()).toEqual(ids.toSorted());
+    await dismissNodes(...spawned);
+    expect(await dbs[0]?.verify()).toMatchObject({ ok: true, tasks: ids.length });
     const client = await connect(url);
-    await client.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
-  });
-  const own = new URL(url);
-  Object.assign(own, { username: role, password });
-  await expect(openDb(own.href)).rejects.toMatchObject({ code: "STORE_NOT_WRITABLE" });
-  await admin.query(`CREATE SCHEMA ${schema} AUTHORIZATION ${role}`);
-  const db = await openDb(own.href);
-  const scheduler = new Scheduler(db, { externalTaskTypes: ["plain"] });
-  await scheduler.scheduleTask({ taskId: "task", taskType: "plain", schedule: later });
-  await db.transaction((tx) => tx.append({ eventType: "any" }));
-  expect(await db.verify()).toMatchObject({ ok: true, tasks: 1 });
-  await db.rebuild();
-  const { rows } = await admin.query<{ owner: string }>(
-    "SELECT DISTINCT tableowner AS owner FROM pg_tables WHERE schemaname = $1",
-    [schema],
-  );
-  expect(rows).toEqual([{ owner: role }]);
-});
+    const { rows } = await client.query<object>("SELECT * FROM azoth_schema");
+    expect(rows).toEqual([{ version: migrations.length, works_from: expect.any(Number) as number }]);
+  }),
+);
 
-test("a schema that is too new is refused, and left as it is; one that still works is not touched either", async () => {
-  const url = await freshUrl();
-  const db = await openDb(url);
-  const scheduler = new Scheduler(db, { externalTaskTypes: ["plain"] });
-  await scheduler.scheduleTask({ taskId: "before", taskType: "plain", schedule: later });
-  const client = await connect(url);
-  const next = migrations.length + 1;
-  await pretend(client, next, next);
-  const before = await shapeOf(client, schemaOf(url));
-  await expect(openDb(url)).rejects.toMatchObject({ code: "STORE_TOO_NEW" });
-  expect(await shapeOf(client, schemaOf(url))).toEqual(before);
+test.concurrent(
+  "a role that may make no schema works in one that it owns, and says so if there is none",
+  inScope(async () => {
+    const url = ownUrl();
+    const admin = await connect(url);
+    const [role, password, schema] = [`azoth_test_${randomBytes(8).toString("hex")}`, "secret", schemaOf(url)];
+    await admin.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
+    atEnd(async () => {
+      const client = await connect(url);
+      await client.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
+    });
+    const own = new URL(url);
+    Object.assign(own, { username: role, password });
+    await expect(openDb(own.href)).rejects.toMatchObject({ code: "STORE_NOT_WRITABLE" });
+    await admin.query(`CREATE SCHEMA ${schema} AUTHORIZATION ${role}`);
+    const db = await openDb(own.href);
+    const scheduler = new Scheduler(db, { externalTaskTypes: ["plain"] });
+    await scheduler.scheduleTask({ taskId: "task", taskType: "plain", schedule: later });
+    await db.transaction((tx) => tx.append({ eventType: "any" }));
+    expect(await db.verify()).toMatchObject({ ok: true, tasks: 1 });
+    await db.rebuild();
+    const { rows } = await admin.query<{ owner: string }>(
+      "SELECT DISTINCT tableowner AS owner FROM pg_tables WHERE schemaname = $1",
+      [schema],
+    );
+    expect(rows).toEqual([{ owner: role }]);
+  }),
+);
 
-  await pretend(client, next, 1);
-  const other = new Scheduler(await openDb(url), { externalTaskTypes: ["plain"] });
-  await other.scheduleTask({ taskId: "after", taskType: "plain", schedule: later });
-  expect((await scheduler.listTasks()).tasks.map(({ taskId }) => taskId)).toEqual(["before", "after"]);
-  const { rows } = await client.query<object>("SELECT * FROM azoth_schema");
-  expect(rows).toEqual([{ version: next, works_from: 1 }]);
-});
+test.concurrent(
+  "a schema that is too new is refused, and left as it is; one that still works is not touched either",
+  inScope(async () => {
+    const url = ownUrl();
+    const db = await openDb(url);
+    const scheduler = new Scheduler(db, { externalTaskTypes: ["plain"] });
+    await scheduler.scheduleTask({ taskId: "before", taskType: "plain", schedule: later });
+    const client = await connect(url);
+    const next = migrations.length + 1;
+    await pretend(client, next, next);
+    const before = await shapeOf(client, schemaOf(url));
+    await expect(openDb(url)).rejects.toMatchObject({ code: "STORE_TOO_NEW" });
+    expect(await shapeOf(client, schemaOf(url))).toEqual(before);
+
+    await pretend(client, next, 1);
+    const other = new Scheduler(await openDb(url), { externalTaskTypes: ["plain"] });
+    await other.scheduleTask({ taskId: "after", taskType: "plain", schedule: later });
+    expect((await scheduler.listTasks()).tasks.map(({ taskId }) => taskId)).toEqual(["before", "after"]);
+    const { rows } = await client.query<object>("SELECT * FROM azoth_schema");
+    expect(rows).toEqual([{ version: next, works_from: 1 }]);
+  }),
+);
 
 test("a migration is made while nodes of the version before are at work, who do not notice", {
   timeout: 60_000,
 }, async () => {
-  const cluster = await Cluster.on(await freshUrl());
+  const cluster = await Cluster.on(ownUrl());
   const scheduler = { claimDuration: "5s", maxConcurrentTasks: 20 };
   const options = ["one", "two"].map((name, number) => ({ name, scheduler, load: { seed: number }, tally: true }));
   const nodes = await Promise.all(options.map((each) => cluster.node(each)));

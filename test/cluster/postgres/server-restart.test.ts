@@ -1,12 +1,13 @@
 /** The server is stopped, or dies, under load, and comes back: nobody has to be started anew, and nothing is lost. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { canStartServers, freshServer } from "../../postgres/databases.ts";
+import { canStartServers } from "../../postgres/databases.ts";
 import type { PostgresServer } from "../../postgres/server.ts";
 import { until } from "../stage.ts";
 import { expectSound, Ledger, settle } from "./checker.ts";
 import { Cluster, dismissNodes, inOwnSchema } from "./cluster.ts";
 import type { NodeProcess } from "./messages.ts";
+import { ownServer } from "../../engines/postgres/scope.ts";
 
 /** Failed rounds of a node's loops. Beside them, each result that could not be recorded is told of. */
 const failuresOf = (node: NodeProcess) => node.all("store-failed").filter(({ what }) => what !== "a handler's writes");
@@ -24,7 +25,7 @@ test.skipIf(!canStartServers())(
   "a server that is stopped or killed under load comes back to nodes that go on, and lose nothing",
   { timeout: 120_000 },
   async () => {
-    const server = await freshServer();
+    const server = await ownServer();
     const cluster = await Cluster.on(inOwnSchema(server.url));
     const names = ["one", "two"];
     const nodes = await Promise.all(

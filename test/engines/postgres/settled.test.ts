@@ -17,15 +17,16 @@ import {
 } from "azoth-scheduler";
 import { type Random, seededRandom } from "azoth-scheduler/testing";
 import type { Client } from "pg";
-import { describe, expect, onTestFinished, test } from "vitest";
-import { canStartServers, freshServer, freshUrl } from "../../postgres/databases.ts";
+import { describe, expect, test } from "vitest";
+import { canStartServers } from "../../postgres/databases.ts";
 import { eventsOf, until, valueOf } from "../../store/scratch-stores.ts";
 import type { Connections } from "../../../src/engines/postgres/connections.ts";
 import type { Place } from "../../../src/engines/postgres/place.ts";
 import { SettledLog } from "../../../src/engines/postgres/settled.ts";
 import { begin, connect, openDb } from "./clients.ts";
+import { atEnd, eachInScope, inScope, ownServer, ownUrl } from "./scope.ts";
 
-const rounds = Number(process.env.ROUNDS ?? 4);
+const rounds = Number(process.env.ROUNDS ?? 3);
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
 console.log(`SEED=${seed}`);
 
@@ -40,7 +41,7 @@ class Follower {
 
   constructor(db: AzothDb) {
     this.#following = this.#follow(db);
-    onTestFinished(() => this.end());
+    atEnd(() => this.end());
   }
 
   get positions(): number[] {
@@ -109,7 +110,7 @@ async function writeAtRandom(
       if (random() < 0.5) await joined.append(mark(`${key}.${step}`));
       else {
         // One of few tasks that all change, each time to something else.
-        const taskId = `shared-${Math.floor(random() * 5)}`;
+        const taskId = `shared-${Math.floor(random() * 12)}`;
         await joined.scheduleTask({
           taskId,
           taskType: "job",
@@ -136,7 +137,7 @@ async function writeAtRandom(
 test(`many writers with delayed commits and rollbacks: two nodes see each event once and in order (SEED=${seed})`, {
   timeout: 60_000 + rounds * 10_000,
 }, async () => {
-  const url = await freshUrl();
+  const url = ownUrl();
   const dbs = [await openDb(url), await openDb(url)];
   const [db, other] = dbs as [AzothDb, AzothDb];
   await db.transaction((tx) => tx.execute(ledgerTable));
@@ -147,7 +148,7 @@ test(`many writers with delayed commits and rollbacks: two nodes see each event 
   });
   for (const scheduler of schedulers) {
     await scheduler.start();
-    onTestFinished(() => scheduler.stop());
+    atEnd(() => scheduler.stop());
   }
   const writers = await Promise.all(
     Array.from({ length: 8 }, async (_, number) => {
@@ -192,76 +193,85 @@ test(`many writers with delayed commits and rollbacks: two nodes see each event 
 });
 
 describe("what is committed behind a transaction that has appended and is open", () => {
-  test.each([
+  test.concurrent.for([
     ["COMMIT", ["early", "late"]],
     ["ROLLBACK", ["late"]],
-  ] as const)("is held back until its end, and then read (%s)", async (end, seen) => {
-    const url = await freshUrl();
-    const db = await openDb(url);
-    const follower = new Follower(await openDb(url));
-    const scheduler = new Scheduler(db);
-    await db.transaction((tx) => tx.append(mark("before")));
-    const client = await begin(url);
-    const position = await scheduler.joinTransaction(client).append(mark("early"));
-    const late = await db.transaction((tx) => tx.append(mark("late")));
-    expect(late).toBeGreaterThan(position);
-    for (let look = 0; look < 20; look++) {
-      expect(await marksOf(db)).toEqual(["before"]);
-      expect(await db.lastPosition()).toBeLessThan(position);
-    }
-    expect(follower.marks).toEqual(["before"]);
-    await client.query(end);
-    await until(() => follower.marks.length === seen.length + 1, "the follower goes on", atOnceMs);
-    expect(follower.marks).toEqual(["before", ...seen]);
-    expect(await marksOf(db)).toEqual(["before", ...seen]);
-    expect(await db.lastPosition()).toBe(late);
-  });
+  ] as const)(
+    "is held back until its end, and then read (%s)",
+    eachInScope(async ([end, seen]) => {
+      const url = ownUrl();
+      const db = await openDb(url);
+      const follower = new Follower(await openDb(url));
+      const scheduler = new Scheduler(db);
+      await db.transaction((tx) => tx.append(mark("before")));
+      const client = await begin(url);
+      const position = await scheduler.joinTransaction(client).append(mark("early"));
+      const late = await db.transaction((tx) => tx.append(mark("late")));
+      expect(late).toBeGreaterThan(position);
+      for (let look = 0; look < 20; look++) {
+        expect(await marksOf(db)).toEqual(["before"]);
+        expect(await db.lastPosition()).toBeLessThan(position);
+      }
+      expect(follower.marks).toEqual(["before"]);
+      await client.query(end);
+      await until(() => follower.marks.length === seen.length + 1, "the follower goes on", atOnceMs);
+      expect(follower.marks).toEqual(["before", ...seen]);
+      expect(await marksOf(db)).toEqual(["before", ...seen]);
+      expect(await db.lastPosition()).toBe(late);
+    }),
+  );
 
-  test("is held back through its savepoints, of which those rolled back leave holes", async () => {
-    const url = await freshUrl();
-    const db = await openDb(url);
-    const follower = new Follower(db);
-    const client = await begin(url);
-    const joined = new Scheduler(db).joinTransaction(client);
-    await client.query("SAVEPOINT one");
-    await joined.append(mark("undone"));
-    await client.query("ROLLBACK TO SAVEPOINT one");
-    await db.transaction((tx) => tx.append(mark("between")));
-    await joined.append(mark("kept"));
-    await client.query("SAVEPOINT two");
-    await joined.append(mark("undone too"));
-    await db.transaction((tx) => tx.append(mark("late")));
-    for (let look = 0; look < 5; look++) expect(await marksOf(db)).not.toContain("late");
-    await client.query("ROLLBACK TO SAVEPOINT two");
-    await client.query("COMMIT");
-    await until(() => follower.marks.includes("late"), "the follower goes on", atOnceMs);
-    expect(follower.marks).toEqual(["between", "kept", "late"]);
-  });
+  test.concurrent(
+    "is held back through its savepoints, of which those rolled back leave holes",
+    inScope(async () => {
+      const url = ownUrl();
+      const db = await openDb(url);
+      const follower = new Follower(db);
+      const client = await begin(url);
+      const joined = new Scheduler(db).joinTransaction(client);
+      await client.query("SAVEPOINT one");
+      await joined.append(mark("undone"));
+      await client.query("ROLLBACK TO SAVEPOINT one");
+      await db.transaction((tx) => tx.append(mark("between")));
+      await joined.append(mark("kept"));
+      await client.query("SAVEPOINT two");
+      await joined.append(mark("undone too"));
+      await db.transaction((tx) => tx.append(mark("late")));
+      for (let look = 0; look < 5; look++) expect(await marksOf(db)).not.toContain("late");
+      await client.query("ROLLBACK TO SAVEPOINT two");
+      await client.query("COMMIT");
+      await until(() => follower.marks.includes("late"), "the follower goes on", atOnceMs);
+      expect(follower.marks).toEqual(["between", "kept", "late"]);
+    }),
+  );
 
-  test("is held back when that one is prepared, and until it is committed", async () => {
-    const url = await freshUrl();
-    const db = await openDb(url);
-    const follower = new Follower(await openDb(url));
-    await db.transaction((tx) => tx.append(mark("before")));
-    // By hand: a joined transaction sends a notice, and PostgreSQL prepares none that has.
-    const client = await begin(url);
-    await client.query(
-      "INSERT INTO azoth_events (type, at_ms, data) SELECT type, at_ms, '\"prepared\"' FROM azoth_events WHERE data::text = '\"before\"'",
-    );
-    await db.transaction((tx) => tx.append(mark("late")));
-    for (let look = 0; look < 5; look++) expect(await marksOf(db)).toEqual(["before"]);
-    const name = `azoth-${new URL(url).searchParams.get("schema")}`;
-    await client.query(`PREPARE TRANSACTION '${name}'`);
-    for (let look = 0; look < 5; look++) expect(await marksOf(db)).toEqual(["before"]);
-    await db.transaction((tx) => tx.append(mark("later")));
-    for (let look = 0; look < 5; look++) expect(await marksOf(db)).toEqual(["before"]);
-    await client.query(`COMMIT PREPARED '${name}'`);
-    await until(() => follower.marks.length >= 4, "the follower goes on", atOnceMs);
-    expect(follower.marks).toEqual(["before", "prepared", "late", "later"]);
-  });
+  test.concurrent(
+    "is held back when that one is prepared, and until it is committed",
+    inScope(async () => {
+      const url = ownUrl();
+      const db = await openDb(url);
+      const follower = new Follower(await openDb(url));
+      await db.transaction((tx) => tx.append(mark("before")));
+      // By hand: a joined transaction sends a notice, and PostgreSQL prepares none that has.
+      const client = await begin(url);
+      await client.query(
+        "INSERT INTO azoth_events (type, at_ms, data) SELECT type, at_ms, '\"prepared\"' FROM azoth_events WHERE data::text = '\"before\"'",
+      );
+      await db.transaction((tx) => tx.append(mark("late")));
+      for (let look = 0; look < 5; look++) expect(await marksOf(db)).toEqual(["before"]);
+      const name = `azoth-${new URL(url).searchParams.get("schema")}`;
+      await client.query(`PREPARE TRANSACTION '${name}'`);
+      for (let look = 0; look < 5; look++) expect(await marksOf(db)).toEqual(["before"]);
+      await db.transaction((tx) => tx.append(mark("later")));
+      for (let look = 0; look < 5; look++) expect(await marksOf(db)).toEqual(["before"]);
+      await client.query(`COMMIT PREPARED '${name}'`);
+      await until(() => follower.marks.length >= 4, "the follower goes on", atOnceMs);
+      expect(follower.marks).toEqual(["before", "prepared", "late", "later"]);
+    }),
+  );
 
   test("delays neither commands, nor claims, nor the recording of two nodes; readers go on right after it", async () => {
-    const url = await freshUrl();
+    const url = ownUrl();
     const dbs = [await openDb(url), await openDb(url)];
     const [db] = dbs as [AzothDb];
     const ran = new Map<string, number>();
@@ -274,7 +284,7 @@ describe("what is committed behind a transaction that has appended and is open",
     });
     for (const scheduler of schedulers) {
       await scheduler.start();
-      onTestFinished(() => scheduler.stop());
+      atEnd(() => scheduler.stop());
     }
     const follower = new Follower(db);
     const client = await begin(url);
@@ -303,67 +313,76 @@ describe("what is committed behind a transaction that has appended and is open",
   });
 });
 
-test("transactions that never touched the log delay no reader, however long they are", async () => {
-  const url = await freshUrl();
-  const db = await openDb(url);
-  const follower = new Follower(await openDb(url));
-  const [writer, reader, task] = [await begin(url), await begin(url), await begin(url)];
-  await writer.query("CREATE TABLE own (a integer); INSERT INTO own VALUES (1)");
-  await reader.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM azoth_events");
-  const scheduler = new Scheduler(db, { externalTaskTypes: ["job"] });
-  await scheduler.scheduleTask({ taskId: "task", taskType: "job", schedule: oneTime("2100-01-01T00:00:00Z") });
-  // One that has read and locked, and written nothing yet.
-  await scheduler.joinTransaction(task).getTask("task");
-  for (let number = 0; number < 5; number++) {
-    await db.transaction((tx) => tx.append(mark(number)));
-    await until(() => follower.marks.length === number + 1, "it is read", atOnceMs);
-  }
-  // A rolled-back one leaves a hole that holds nobody.
-  await db
-    .transaction((tx) => tx.append(mark("undone")).then(() => Promise.reject(new Error("undone"))))
-    .catch(() => {});
-  await db.transaction((tx) => tx.append(mark("after")));
-  await until(() => follower.marks.includes("after"), "it is read", atOnceMs);
-  for (const client of [writer, reader, task]) await client.query("ROLLBACK");
-});
+test.concurrent(
+  "transactions that never touched the log delay no reader, however long they are",
+  inScope(async () => {
+    const url = ownUrl();
+    const db = await openDb(url);
+    const follower = new Follower(await openDb(url));
+    const [writer, reader, task] = [await begin(url), await begin(url), await begin(url)];
+    await writer.query("CREATE TABLE own (a integer); INSERT INTO own VALUES (1)");
+    await reader.query("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM azoth_events");
+    const scheduler = new Scheduler(db, { externalTaskTypes: ["job"] });
+    await scheduler.scheduleTask({ taskId: "task", taskType: "job", schedule: oneTime("2100-01-01T00:00:00Z") });
+    // One that has read and locked, and written nothing yet.
+    await scheduler.joinTransaction(task).getTask("task");
+    for (let number = 0; number < 5; number++) {
+      await db.transaction((tx) => tx.append(mark(number)));
+      await until(() => follower.marks.length === number + 1, "it is read", atOnceMs);
+    }
+    // A rolled-back one leaves a hole that holds nobody.
+    await db
+      .transaction((tx) => tx.append(mark("undone")).then(() => Promise.reject(new Error("undone"))))
+      .catch(() => {});
+    await db.transaction((tx) => tx.append(mark("after")));
+    await until(() => follower.marks.includes("after"), "it is read", atOnceMs);
+    for (const client of [writer, reader, task]) await client.query("ROLLBACK");
+  }),
+);
 
-test("a joined transaction cannot be prepared: it is refused, and leaves nothing", async () => {
-  const url = await freshUrl();
-  const db = await openDb(url);
-  const client = await begin(url);
-  await new Scheduler(db).joinTransaction(client).append(mark("never"));
-  await expect(client.query("PREPARE TRANSACTION 'azoth-refused'")).rejects.toMatchObject({ code: "0A000" });
-  await db.transaction((tx) => tx.append(mark("after")));
-  expect(await marksOf(db)).toEqual(["after"]);
-});
+test.concurrent(
+  "a joined transaction cannot be prepared: it is refused, and leaves nothing",
+  inScope(async () => {
+    const url = ownUrl();
+    const db = await openDb(url);
+    const client = await begin(url);
+    await new Scheduler(db).joinTransaction(client).append(mark("never"));
+    await expect(client.query("PREPARE TRANSACTION 'azoth-refused'")).rejects.toMatchObject({ code: "0A000" });
+    await db.transaction((tx) => tx.append(mark("after")));
+    expect(await marksOf(db)).toEqual(["after"]);
+  }),
+);
 
-test("two looks at once are taken one after the other: a late answer is no news", async () => {
-  const answers: (() => void)[] = [];
-  const looks = [
-    { position: 5, holders: ["1/1"] },
-    { position: 7, holders: ["2/2"] },
-  ];
-  const connections = {
-    async use(_: unknown, work: (session: unknown) => Promise<number>): Promise<number> {
-      const look = looks.shift();
-      // The first one's answer comes last, if the second does not wait for it.
-      const answered = looks.length === 1 ? new Promise<void>((resolve) => answers.push(resolve)) : Promise.resolve();
-      const rows = async (text: string) => {
-        await answered;
-        if (text.includes("pg_locks")) return look?.holders.map((holder) => [holder]);
-        return text.includes("max(position)") ? [[look?.position, "today"]] : [];
-      };
-      return await work({ life: "one", rows });
-    },
-  };
-  const place = { quotedSchema: '"azoth"' };
-  const settled = new SettledLog(connections as unknown as Connections, place as Place);
-  const reached = [settled.reaches(10), settled.reaches(10)];
-  await sleep(10);
-  for (const answer of answers) answer();
-  // The second transaction is open: at 7 it may still fill what is behind.
-  expect(Math.max(...(await Promise.all(reached)))).toBe(5);
-});
+test.concurrent(
+  "two looks at once are taken one after the other: a late answer is no news",
+  inScope(async () => {
+    const answers: (() => void)[] = [];
+    const looks = [
+      { position: 5, holders: ["1/1"] },
+      { position: 7, holders: ["2/2"] },
+    ];
+    const connections = {
+      async use(_: unknown, work: (session: unknown) => Promise<number>): Promise<number> {
+        const look = looks.shift();
+        // The first one's answer comes last, if the second does not wait for it.
+        const answered = looks.length === 1 ? new Promise<void>((resolve) => answers.push(resolve)) : Promise.resolve();
+        const rows = async (text: string) => {
+          await answered;
+          if (text.includes("pg_locks")) return look?.holders.map((holder) => [holder]);
+          return text.includes("max(position)") ? [[look?.position, "today"]] : [];
+        };
+        return await work({ life: "one", rows });
+      },
+    };
+    const place = { quotedSchema: '"azoth"' };
+    const settled = new SettledLog(connections as unknown as Connections, place as Place);
+    const reached = [settled.reaches(10), settled.reaches(10)];
+    await sleep(10);
+    for (const answer of answers) answer();
+    // The second transaction is open: at 7 it may still fill what is behind.
+    expect(Math.max(...(await Promise.all(reached)))).toBe(5);
+  }),
+);
 
 describe.skipIf(!canStartServers())("a server that crashes", () => {
   const inSchema = (url: string) => {
@@ -372,89 +391,99 @@ describe.skipIf(!canStartServers())("a server that crashes", () => {
     return own.href;
   };
 
-  test("and leaps over positions when it is back, is followed without loss", { timeout: 60_000 }, async () => {
-    const server = await freshServer();
-    const url = inSchema(server.url);
-    const [db, other] = [await openDb(url), await openDb(url)];
-    const follower = new Follower(other);
-    const kept: string[] = [];
-    for (const [round, end] of (["kill", "immediate", "fast"] as const).entries()) {
-      for (let number = 0; number < 5; number++) {
-        await db.transaction((tx) => tx.append(mark(`${round}.${number}`)));
-        kept.push(`${round}.${number}`);
+  test.concurrent(
+    "and leaps over positions when it is back, is followed without loss",
+    { timeout: 60_000 },
+    inScope(async () => {
+      const server = await ownServer();
+      const url = inSchema(server.url);
+      const [db, other] = [await openDb(url), await openDb(url)];
+      const follower = new Follower(other);
+      const kept: string[] = [];
+      for (const [round, end] of (["kill", "immediate", "fast"] as const).entries()) {
+        for (let number = 0; number < 5; number++) {
+          await db.transaction((tx) => tx.append(mark(`${round}.${number}`)));
+          kept.push(`${round}.${number}`);
+        }
+        const client = await begin(url);
+        await new Scheduler(db).joinTransaction(client).append(mark("lost"));
+        if (end === "kill") await server.kill();
+        else await server.stop(end);
+        await server.start();
       }
+      await db.transaction((tx) => tx.append(mark("end")));
+      await until(() => follower.marks.includes("end"), "the follower is there");
+      expect(follower.marks).toEqual([...kept, "end"]);
+      const client = await connect(url);
+      expect(follower.positions).toEqual(await committed(client));
+      // A crash forgets how many numbers of a reserve were drawn, and passes over all of it.
+      expect(Math.max(...follower.positions)).toBeGreaterThan(follower.positions.length + 3);
+    }),
+  );
+
+  test.concurrent(
+    "while a transaction is prepared, holds readers until that one ends",
+    inScope(async () => {
+      const server = await ownServer();
+      const url = inSchema(server.url);
+      const db = await openDb(url);
+      await db.transaction((tx) => tx.append(mark("before")));
       const client = await begin(url);
-      await new Scheduler(db).joinTransaction(client).append(mark("lost"));
-      if (end === "kill") await server.kill();
-      else await server.stop(end);
-      await server.start();
-    }
-    await db.transaction((tx) => tx.append(mark("end")));
-    await until(() => follower.marks.includes("end"), "the follower is there");
-    expect(follower.marks).toEqual([...kept, "end"]);
-    const client = await connect(url);
-    expect(follower.positions).toEqual(await committed(client));
-    // A crash forgets how many numbers of a reserve were drawn, and passes over all of it.
-    expect(Math.max(...follower.positions)).toBeGreaterThan(follower.positions.length + 3);
-  });
-
-  test("while a transaction is prepared, holds readers until that one ends", async () => {
-    const server = await freshServer();
-    const url = inSchema(server.url);
-    const db = await openDb(url);
-    await db.transaction((tx) => tx.append(mark("before")));
-    const client = await begin(url);
-    await client.query(
-      "INSERT INTO azoth_events (type, at_ms, data) SELECT type, at_ms, '\"prepared\"' FROM azoth_events",
-    );
-    await db.transaction((tx) => tx.append(mark("late")));
-    expect(await marksOf(db)).toEqual(["before"]);
-    await client.query("PREPARE TRANSACTION 'azoth'");
-    expect(await marksOf(db)).toEqual(["before"]);
-    await server.stop("fast");
-    await server.start();
-    for (let look = 0; look < 3; look++) expect(await marksOf(db)).toEqual(["before"]);
-    await (await connect(url)).query("COMMIT PREPARED 'azoth'");
-    expect(await marksOf(db)).toEqual(["before", "prepared", "late"]);
-  });
-
-  test("and gives out positions again that it had given out, has no reader that believes them to be settled", async () => {
-    const server = await freshServer({ settings: { wal_writer_delay: "10s" } });
-    const url = inSchema(server.url);
-    const db = await openDb(url);
-    const client = await connect(url);
-    const sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'";
-    const pid = (await client.query<{ pid: number }>(sql)).rows[0]?.pid ?? Number.NaN;
-    // Only what is committed reaches the disk now.
-    process.kill(pid, "SIGSTOP");
-    const scheduler = new Scheduler(db);
-    const appended = async (by: Client, payload: string) => await scheduler.joinTransaction(by).append(mark(payload));
-    const logged = async () => {
-      const { rows } = await client.query<{ reserve: string }>(
-        "SELECT log_cnt AS reserve FROM azoth_events_position_seq",
+      await client.query(
+        "INSERT INTO azoth_events (type, at_ms, data) SELECT type, at_ms, '\"prepared\"' FROM azoth_events",
       );
-      return Number(rows[0]?.reserve);
-    };
-    // To the end of the reserve that is on the disk.
-    let before = 0;
-    do {
-      before = await db.transaction((tx) => tx.append(mark("before")));
-    } while ((await logged()) > 0);
-    await client.query("BEGIN");
-    const lost = await appended(client, "rolled back");
-    for (let number = 0; number < 5; number++) await appended(client, "rolled back");
-    await client.query("ROLLBACK");
-    expect(await db.lastPosition()).toBe(before);
-    await server.kill();
-    await server.start();
-    const late = await begin(url);
-    const again = await appended(late, "late");
-    expect(again).toBe(lost);
-    const beside = await db.transaction((tx) => tx.append(mark("beside")));
-    expect(beside).toBeGreaterThan(again);
-    expect(await db.lastPosition()).toBe(before);
-    expect(await marksOf(db)).not.toContain("beside");
-    await late.query("COMMIT");
-    expect((await marksOf(db)).slice(-2)).toEqual(["late", "beside"]);
-  });
+      await db.transaction((tx) => tx.append(mark("late")));
+      expect(await marksOf(db)).toEqual(["before"]);
+      await client.query("PREPARE TRANSACTION 'azoth'");
+      expect(await marksOf(db)).toEqual(["before"]);
+      await server.stop("fast");
+      await server.start();
+      for (let look = 0; look < 3; look++) expect(await marksOf(db)).toEqual(["before"]);
+      await (await connect(url)).query("COMMIT PREPARED 'azoth'");
+      expect(await marksOf(db)).toEqual(["before", "prepared", "late"]);
+    }),
+  );
+
+  test.concurrent(
+    "and gives out positions again that it had given out, has no reader that believes them to be settled",
+    inScope(async () => {
+      const server = await ownServer({ settings: { wal_writer_delay: "10s" } });
+      const url = inSchema(server.url);
+      const db = await openDb(url);
+      const client = await connect(url);
+      const sql = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'walwriter'";
+      const pid = (await client.query<{ pid: number }>(sql)).rows[0]?.pid ?? Number.NaN;
+      // Only what is committed reaches the disk now.
+      process.kill(pid, "SIGSTOP");
+      const scheduler = new Scheduler(db);
+      const appended = async (by: Client, payload: string) => await scheduler.joinTransaction(by).append(mark(payload));
+      const logged = async () => {
+        const { rows } = await client.query<{ reserve: string }>(
+          "SELECT log_cnt AS reserve FROM azoth_events_position_seq",
+        );
+        return Number(rows[0]?.reserve);
+      };
+      // To the end of the reserve that is on the disk.
+      let before = 0;
+      do {
+        before = await db.transaction((tx) => tx.append(mark("before")));
+      } while ((await logged()) > 0);
+      await client.query("BEGIN");
+      const lost = await appended(client, "rolled back");
+      for (let number = 0; number < 5; number++) await appended(client, "rolled back");
+      await client.query("ROLLBACK");
+      expect(await db.lastPosition()).toBe(before);
+      await server.kill();
+      await server.start();
+      const late = await begin(url);
+      const again = await appended(late, "late");
+      expect(again).toBe(lost);
+      const beside = await db.transaction((tx) => tx.append(mark("beside")));
+      expect(beside).toBeGreaterThan(again);
+      expect(await db.lastPosition()).toBe(before);
+      expect(await marksOf(db)).not.toContain("beside");
+      await late.query("COMMIT");
+      expect((await marksOf(db)).slice(-2)).toEqual(["late", "beside"]);
+    }),
+  );
 });
