@@ -167,7 +167,7 @@ export class TaskLoop {
     for (const report of apart) this.#recordApart(report);
     const starts = executor.unrecordedStarts;
     try {
-      const { recorded, held, started, claimed } = await core.queue.submit({
+      const { begun, recorded, held, started, claimed } = await core.queue.submit({
         run: (work) => {
           // Only now: the write lock may have been waited for, and the scheduler been told to stop.
           const freeSlots = this.#accepting ? executor.freeSlots : 0;
@@ -176,7 +176,7 @@ export class TaskLoop {
           return takeTurn(work, plan);
         },
       });
-      for (const handlerRun of starts) handlerRun.startIsRecorded = true;
+      for (const handlerRun of begun) handlerRun.startIsRecorded = true;
       this.#adaptAhead(reports.length);
       executor.start(started);
       executor.startWhenFree(claimed);

@@ -26,6 +26,8 @@ export interface TurnPlan {
 }
 
 export interface TurnResult {
+  /** Of `starts`, those whose start is recorded. */
+  readonly begun: readonly HandlerRun[];
   /** What was decided of each report, in their order. */
   readonly recorded: readonly (readonly LifecycleEvent[])[];
   /** Reports that were not recorded, because another transaction holds their tasks. */
@@ -40,7 +42,10 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
   const { starts = [], freeSlots, ahead = 0 } = plan;
   const concerned = [...starts, ...plan.reports.map(({ handlerRun }) => handlerRun)];
   await work.preloadBySeq(concerned.map(({ state }) => state.seq));
-  for (const handlerRun of starts) await begin(work, handlerRun);
+  const begun: HandlerRun[] = [];
+  for (const handlerRun of starts) {
+    if (await begin(work, handlerRun)) begun.push(handlerRun);
+  }
   const recorded: (readonly LifecycleEvent[])[] = [];
   const held: Report[] = [];
   for (const report of plan.reports) {
@@ -54,6 +59,7 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
   }
   const taken = freeSlots + ahead > 0 ? await take(work, plan) : [];
   return {
+    begun,
     recorded,
     held,
     started: taken.filter(({ phase }) => phase === "running"),
@@ -61,14 +67,16 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
   };
 }
 
-/** What is held by somebody else is recorded with the next turn, or with its end. */
-async function begin(work: Work, { state: { seq }, run }: HandlerRun): Promise<void> {
+/** Returns false if another transaction holds the task: its start is recorded with a later turn, or with its end. */
+async function begin(work: Work, { state: { seq }, run }: HandlerRun): Promise<boolean> {
   try {
     const state = await work.taskBySeq(seq);
     const command = { kind: "begin", run: run.number, startedAtMs: run.startedAtMs } as const;
     if (state !== null) await work.dispatch(state, command);
+    return true;
   } catch (error) {
-    if (!(error instanceof TaskHeld)) throw error;
+    if (error instanceof TaskHeld) return false;
+    throw error;
   }
 }
 

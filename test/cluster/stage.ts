@@ -76,12 +76,12 @@ export async function until(condition: () => Promise<boolean>, what: string): Pr
   }
 }
 
-/** Resolves when no task waits or runs any more. */
+/** Resolves when no task waits, is claimed or runs any more. */
 export async function untilDone({ scheduler }: Desk): Promise<void> {
   let counts = await scheduler.countTasks();
   const isDone = async () => {
     counts = await scheduler.countTasks();
-    return counts.waiting === 0 && counts.running === 0;
+    return counts.waiting === 0 && counts.claimed === 0 && counts.running === 0;
   };
   try {
     await until(isDone, "every task is done");

@@ -2,12 +2,12 @@
 import { immediate, interval, oneTime, Scheduler } from "azoth-scheduler";
 import { expect, test } from "vitest";
 import { begin, openDb } from "../../engines/postgres/clients.ts";
+import { inScope, ownUrl } from "../../engines/postgres/scope.ts";
 import { eventsOf } from "../../store/scratch-stores.ts";
 import { Log } from "../log-checker.ts";
 import { until } from "../stage.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
 import type { NodeConfig, NodeProcess, NodeTaskType } from "./messages.ts";
-import { inScope, ownUrl } from "../../engines/postgres/scope.ts";
 
 const minuteMs = 60_000;
 const claimMs = 1_500;

@@ -10,12 +10,12 @@ import { immediate, isAzothError, type RecordedEvent } from "azoth-scheduler";
 import { type Random, seededRandom } from "azoth-scheduler/testing";
 import { expect, test } from "vitest";
 import { connect } from "../../engines/postgres/clients.ts";
+import { atEnd, ownUrl } from "../../engines/postgres/scope.ts";
 import { until } from "../stage.ts";
 import { expectSound, Ledger, settle } from "./checker.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
 import type { NodeOptions } from "./cluster.ts";
 import type { NodeProcess, NodeTaskType } from "./messages.ts";
-import { atEnd, ownUrl } from "../../engines/postgres/scope.ts";
 
 const rounds = Number(process.env.ROUNDS ?? 20);
 const seed = Number(process.env.SEED ?? Date.now() % 1_000_000);
@@ -114,7 +114,7 @@ function misfortunesOf(cluster: Cluster, staff: Staff, random: Random): readonly
   const loseAllConnections = async () => {
     for (const name of staff.names) await cluster.terminate(await cluster.backends(name));
   };
-  // With an event and a task in it, and with the rows of tasks that wait or run.
+  // With an event and a task in it, and with the rows of tasks that wait, are claimed or run.
   const holdTransaction = async () => {
     const client = await connect(cluster.url);
     const key = `joined-${transactions++}`;
@@ -122,7 +122,7 @@ function misfortunesOf(cluster: Cluster, staff: Staff, random: Random): readonly
     const joined = scheduler.joinTransaction(client);
     await joined.append({ eventType: "joined", payload: { key } });
     await joined.scheduleTask({ taskId: key, taskType: "note", schedule: immediate(), payload: { key } });
-    const { rows } = await client.query<{ id: string }>("SELECT id FROM azoth_tasks WHERE phase IN (0, 1) LIMIT 5");
+    const { rows } = await client.query<{ id: string }>("SELECT id FROM azoth_tasks WHERE phase IN (0, 1, 5) LIMIT 5");
     for (const { id } of rows) await joined.getTask(id);
     await sleep(random() * claimMs);
     await client.query(random() < 0.5 ? "COMMIT" : "ROLLBACK");

@@ -9,11 +9,11 @@ import { join } from "node:path";
 import { AzothDb, type AzothDbOptions, Scheduler } from "azoth-scheduler";
 import type { Client } from "pg";
 import { backendsOf, connect, withName } from "../../engines/postgres/clients.ts";
-import { Child } from "../child.ts";
-import { type Desk, until } from "../stage.ts";
-import { allNodeTaskTypes, type JournalEntry, type NodeConfig, type NodeMessage, type NodeOrder } from "./messages.ts";
-import type { NodeProcess } from "./messages.ts";
 import { atEnd } from "../../engines/postgres/scope.ts";
+import { Child } from "../child.ts";
+import type { Desk } from "../stage.ts";
+import type { JournalEntry, NodeConfig, NodeMessage, NodeOrder, NodeProcess } from "./messages.ts";
+import { allNodeTaskTypes } from "./messages.ts";
 
 /** A URL of a server of the test's own, whose connections find the store's tables without naming their schema. */
 export function inOwnSchema(url: string): string {
@@ -116,14 +116,6 @@ export async function openDesk(url: string, options?: AzothDbOptions): Promise<D
     defaultRetry: { base: "20ms", factor: 1 },
   });
   return { db, scheduler };
-}
-
-/** Resolves when a query of one value gives true. */
-export async function untilTrue(client: Client, sql: string, what: string): Promise<void> {
-  await until(async () => {
-    const { rows } = await client.query<Record<string, unknown>>(sql);
-    return Object.values(rows[0] ?? {})[0] === true;
-  }, what);
 }
 
 /** Asks nodes to stop, as an operating system does, and expects that they end in order. */

@@ -4,14 +4,14 @@
  */
 import { immediate } from "azoth-scheduler";
 import { expect, test } from "vitest";
+import { backendsOf } from "../../engines/postgres/clients.ts";
+import { atEnd, eachInScope, ownUrl } from "../../engines/postgres/scope.ts";
 import { expectTracesOnce, findViolations, Log } from "../log-checker.ts";
 import { type Desk, until, untilDone } from "../stage.ts";
 import { withoutHoles } from "./checker.ts";
-import { backendsOf } from "../../engines/postgres/clients.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
 import type { NodeProcess, NodeTaskType } from "./messages.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
-import { atEnd, eachInScope, ownUrl } from "../../engines/postgres/scope.ts";
 
 const claimMs = 2_000;
 /** What a busy machine may add to a takeover. */

@@ -5,11 +5,11 @@
 import { AzothDb, type AzothDbOptions, immediate, oneTime, Scheduler, taskHandler } from "azoth-scheduler";
 import { describe, expect, test } from "vitest";
 import { connect, openDb } from "../../engines/postgres/clients.ts";
+import { atEnd, eachInScope, inScope, ownServer, ownUrl } from "../../engines/postgres/scope.ts";
 import { canStartServers } from "../../postgres/databases.ts";
 import type { PostgresServer } from "../../postgres/server.ts";
 import { eventsOf, until } from "../../store/scratch-stores.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
-import { atEnd, eachInScope, inScope, ownServer, ownUrl } from "../../engines/postgres/scope.ts";
 
 const later = oneTime("2100-01-01T00:00:00Z");
 const task = (taskId: string) => ({ taskId, taskType: "job", schedule: later });

@@ -8,11 +8,11 @@ import { loadDriver } from "../../../src/engines/postgres/driver.ts";
 import { parsePlace } from "../../../src/engines/postgres/place.ts";
 import { migrate, migrations, type Migration } from "../../../src/engines/postgres/schema.ts";
 import { begin, connect, openDb } from "../../engines/postgres/clients.ts";
+import { atEnd, inScope, ownUrl } from "../../engines/postgres/scope.ts";
 import { schemaOf } from "../../postgres/databases.ts";
 import { until } from "../stage.ts";
 import { expectSound, Ledger, settle } from "./checker.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
-import { atEnd, inScope, ownUrl } from "../../engines/postgres/scope.ts";
 
 const later = oneTime("2100-01-01T00:00:00Z");
 

@@ -1,13 +1,13 @@
 /** The server is stopped, or dies, under load, and comes back: nobody has to be started anew, and nothing is lost. */
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
+import { ownServer } from "../../engines/postgres/scope.ts";
 import { canStartServers } from "../../postgres/databases.ts";
 import type { PostgresServer } from "../../postgres/server.ts";
 import { until } from "../stage.ts";
 import { expectSound, Ledger, settle } from "./checker.ts";
 import { Cluster, dismissNodes, inOwnSchema } from "./cluster.ts";
 import type { NodeProcess } from "./messages.ts";
-import { ownServer } from "../../engines/postgres/scope.ts";
 
 /** Failed rounds of a node's loops. Beside them, each result that could not be recorded is told of. */
 const failuresOf = (node: NodeProcess) => node.all("store-failed").filter(({ what }) => what !== "a handler's writes");

@@ -2,9 +2,9 @@
 import { immediate, oneTime, Scheduler, taskHandler } from "azoth-scheduler";
 import { expect, test, vi } from "vitest";
 import { openDb } from "../../engines/postgres/clients.ts";
+import { atEnd, inScope, ownUrl } from "../../engines/postgres/scope.ts";
 import { eventsOf, until } from "../../store/scratch-stores.ts";
 import { startProxy } from "./proxy.ts";
-import { atEnd, inScope, ownUrl } from "../../engines/postgres/scope.ts";
 
 vi.setConfig({ testTimeout: 60_000 });
 

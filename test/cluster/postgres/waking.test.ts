@@ -2,12 +2,12 @@
 import { immediate } from "azoth-scheduler";
 import { expect, test } from "vitest";
 import { connect } from "../../engines/postgres/clients.ts";
+import { inScope, ownUrl } from "../../engines/postgres/scope.ts";
 import { until } from "../stage.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
 import type { NodeOptions } from "./cluster.ts";
 import type { NodeProcess } from "./messages.ts";
 import { startProxy } from "./proxy.ts";
-import { inScope, ownUrl } from "../../engines/postgres/scope.ts";
 
 /** Longer than the patience of any test: what starts was not found by polling. */
 const never = { pollInterval: "10m", claimDuration: "10m" } as const;

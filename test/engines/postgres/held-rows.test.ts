@@ -163,7 +163,7 @@ test.concurrent(
     });
     const scheduler = new Scheduler(db, { handlers: [quick, gate, job], maxConcurrentTasks: 1 });
     // So many that end so quickly, that the one after the gate is claimed along with it.
-    const tasks = Array.from({ length: 300 }, () => ({ taskType: "quick", schedule: immediate() }));
+    const tasks = Array.from({ length: 300 }, () => ({ taskType: "quick", schedule: immediate() }) as const);
     await scheduler.scheduleTasks(tasks);
     await scheduler.scheduleTask({ taskId: "gate", taskType: "held", schedule: immediate() });
     await scheduler.scheduleTask({ taskId: "job", taskType: "job", schedule: immediate() });

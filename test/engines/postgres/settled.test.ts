@@ -18,11 +18,11 @@ import {
 import { type Random, seededRandom } from "azoth-scheduler/testing";
 import type { Client } from "pg";
 import { describe, expect, test } from "vitest";
-import { canStartServers } from "../../postgres/databases.ts";
-import { eventsOf, until, valueOf } from "../../store/scratch-stores.ts";
 import type { Connections } from "../../../src/engines/postgres/connections.ts";
 import type { Place } from "../../../src/engines/postgres/place.ts";
 import { SettledLog } from "../../../src/engines/postgres/settled.ts";
+import { canStartServers } from "../../postgres/databases.ts";
+import { eventsOf, until, valueOf } from "../../store/scratch-stores.ts";
 import { begin, connect, openDb } from "./clients.ts";
 import { atEnd, eachInScope, inScope, ownServer, ownUrl } from "./scope.ts";
 
