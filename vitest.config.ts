@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { fileURLToPath } from "node:url";
 import { configDefaults, defineConfig } from "vitest/config";
 
@@ -33,6 +34,8 @@ export default defineConfig({
   test: {
     // Processes, not threads: a native SQLite handle in a worker that is terminated can abort the whole run.
     pool: "forks",
+    // Vitest would leave one core free; much of the time is spent in waiting for child processes and the server.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
     testTimeout: 30_000,
     hookTimeout: 30_000,
     coverage: {
