@@ -38,7 +38,6 @@ const directions: readonly (readonly [from: Kind, to: Kind])[] =
     : [
         ["sqlite", "postgres"],
         ["postgres", "sqlite"],
-        ["postgres", "postgres"],
       ];
 
 const placeOf = async (kind: Kind) => (kind === "sqlite" ? scratchDirectory() : await freshUrl());
