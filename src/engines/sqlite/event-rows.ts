@@ -4,9 +4,11 @@ import { ChunkedInsert } from "./chunked-insert.ts";
 import type { Connection, SqliteValue } from "./driver.ts";
 import type { Names } from "./names.ts";
 
-const newColumns = ["position", "type", "at_ms", "task", "run", "data", "meta"];
+/** Without the position, which SQLite gives, and with what is seldom there apart: each value takes time to bind. */
+const newColumns = ["type", "at_ms", "task", "run", "data"];
 const insertEvents = new ChunkedInsert("azoth_events", newColumns);
-const insertWithVersion = new ChunkedInsert("azoth_events", [...newColumns, "version"]);
+const insertWithMeta = new ChunkedInsert("azoth_events", [...newColumns, "meta"]);
+const insertWithAll = new ChunkedInsert("azoth_events", [...newColumns, "meta", "version", "position"]);
 
 /** The last position ever given out, as this connection sees it. */
 function lastGiven(connection: Connection): number {
@@ -19,22 +21,34 @@ export function lastPosition(connection: Connection): number {
   return connection.get<{ last: number | null }>("SELECT max(position) AS last FROM azoth_events")?.last ?? 0;
 }
 
+/** Appends events. */
+export function postEvents(connection: Connection, names: Names, events: readonly NewEvent[]): void {
+  if (events.some(({ meta }) => meta !== null)) {
+    const rows = events.map((event): SqliteValue[] => [...newValues(connection, names, event), event.meta]);
+    insertWithMeta.run(connection, rows);
+  } else {
+    const rows = events.map((event) => newValues(connection, names, event));
+    insertEvents.run(connection, rows);
+  }
+}
+
 /** Appends events, and returns their positions. */
 export function appendEvents(connection: Connection, names: Names, events: readonly NewEvent[]): readonly number[] {
-  const first = lastGiven(connection) + 1;
-  const rows = events.map(({ type, atMs, task, run, data, meta }, index): SqliteValue[] => {
-    return [first + index, names.intern(connection, type), atMs, task, run, data, meta];
-  });
-  insertEvents.run(connection, rows);
+  postEvents(connection, names, events);
+  const first = lastGiven(connection) - events.length + 1;
   return events.map((_, index) => first + index);
+}
+
+function newValues(connection: Connection, names: Names, { type, atMs, task, run, data }: NewEvent): SqliteValue[] {
+  return [names.intern(connection, type), atMs, task, run, data];
 }
 
 /** Puts in events of another log as they are. */
 export function insertLogged(connection: Connection, names: Names, events: readonly LoggedEvent[]): void {
-  const rows = events.map(({ position, type, atMs, task, run, data, meta, version }): SqliteValue[] => {
-    return [position, names.intern(connection, type), atMs, task, run, data, meta, version];
+  const rows = events.map((event): SqliteValue[] => {
+    return [...newValues(connection, names, event), event.meta, event.version, event.position];
   });
-  insertWithVersion.run(connection, rows);
+  insertWithAll.run(connection, rows);
 }
 
 /** Events after a position and up to another, as a copy takes them. */

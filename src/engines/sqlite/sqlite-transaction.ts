@@ -21,7 +21,7 @@ import * as coordination from "./coordination.ts";
 import * as copying from "./copying.ts";
 import { refuseBrokenKeys, tablesWithDeferredKeys } from "./deferred-keys.ts";
 import type { Connection } from "./driver.ts";
-import { appendEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
+import { appendEvents, postEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
 import type { Names } from "./names.ts";
 import { taskIndexes, taskTable } from "./schema.ts";
 import { type RunningTasks, TaskRows } from "./task-rows.ts";
@@ -73,7 +73,7 @@ export class SqliteTransaction implements EngineTransaction {
   }
 
   async post(events: readonly NewEvent[]): Promise<void> {
-    appendEvents(this.#connection, this.#names, events);
+    postEvents(this.#connection, this.#names, events);
   }
 
   async saveTasks(changes: readonly TaskChange[]): Promise<void> {

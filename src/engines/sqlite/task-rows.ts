@@ -25,11 +25,11 @@ import {
 import { ChunkedInsert } from "./chunked-insert.ts";
 import type { Connection, SqliteValue } from "./driver.ts";
 import type { Names } from "./names.ts";
+import { ProgressUpdates } from "./progress-updates.ts";
 
 const assignments = (columns: readonly string[]) => columns.map((column) => `${column} = ?`).join(", ");
 const insertTasks = new ChunkedInsert("azoth_tasks", allColumns);
 const insertRebuilt = new ChunkedInsert("azoth_tasks_rebuilt", allColumns);
-const updateProgress = `UPDATE azoth_tasks SET ${assignments(progressColumns)} WHERE seq = ?`;
 const updateAll = `UPDATE azoth_tasks SET ${assignments([...definitionColumns, ...progressColumns])} WHERE seq = ?`;
 /** What sorts after every id: longer than any, of the last character there is. */
 const pastAnyId = "\u{10FFFF}".repeat(maxNameLength);
@@ -56,17 +56,19 @@ export class TaskRows {
 
   save(changes: readonly TaskChange[]): void {
     const added: SqliteValue[][] = [];
+    const updates = new ProgressUpdates();
     for (const { before, after } of changes) {
       if (after.run === null) this.#running.delete(after.seq);
       else this.#running.set(after.seq, after);
       if (before === null) {
         added.push(this.#row(after));
       } else if (before.revision === after.revision) {
-        this.#connection.run(updateProgress, ...progressValues(after), after.seq);
+        updates.add(before, after);
       } else {
         this.#connection.run(updateAll, ...this.#definition(after), ...progressValues(after), after.seq);
       }
     }
+    updates.run(this.#connection);
     insertTasks.run(this.#connection, added);
   }
 
