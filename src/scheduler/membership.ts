@@ -153,7 +153,7 @@ export class Membership {
     for (const state of claimed) {
       if (state.run === null) continue;
       const run = state.run.number;
-      await work.dispatch(state, { kind: "release", run, because: "claim-lost", detail, maxLostClaims });
+      work.dispatch(state, { kind: "release", run, because: "claim-lost", detail, maxLostClaims });
     }
     const complete = claimed.length < takeoverBatch && locked.held.length === 0;
     if (complete) {

@@ -179,7 +179,7 @@ export class Runtime {
     for (const state of claimed) {
       if (state.run === null) continue;
       const what = state.phase === "claimed" ? "the handler was called" : "the handler had finished";
-      await work.dispatch(state, {
+      work.dispatch(state, {
         kind: "release",
         run: state.run.number,
         because: "shutdown",

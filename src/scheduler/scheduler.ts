@@ -9,7 +9,14 @@ import type { PostgresClient } from "../store/engine.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { type TaskInfo, taskInfo } from "../store/task-info.ts";
 import { type JoinedTransaction, joinTransaction } from "../store/joined-transaction.ts";
-import { commandInWork, parseReason, type ScheduledTask, scheduleInWork } from "../store/task-verbs.ts";
+import {
+  commandInWork,
+  givenIds,
+  parseReason,
+  type ScheduledTask,
+  scheduleAllInWork,
+  scheduleInWork,
+} from "../store/task-verbs.ts";
 import { runTransaction, type Transaction } from "../store/transaction.ts";
 import { EventHandlers } from "../subscriptions/event-handlers.ts";
 import type { TaskCommand } from "../tasks/command.ts";
@@ -74,22 +81,18 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
    */
   async scheduleTask(request: RequestFor<Handlers>): Promise<ScheduledTask> {
     const admitted = await this.#admission.admit(request);
-    const taskIds = admitted.taskId === undefined ? [] : [admitted.taskId];
-    return await this.#core.queue.submit({ taskIds, run: (work) => scheduleInWork(work, this.#core.ids, admitted) });
+    return await this.#core.queue.submit({
+      taskIds: givenIds([admitted]),
+      run: (work) => scheduleInWork(work, this.#core.ids, admitted),
+    });
   }
 
   /** Schedules up to 10,000 tasks in one commit: all of them, or none if one is refused. @throws as `scheduleTask` */
   async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
     const admitted = await Promise.all(listOfRequests(requests).map((request, index) => this.#admit(request, index)));
-    const taskIds = admitted.map(({ taskId }) => taskId).filter((id) => id !== undefined);
     return await this.#core.queue.submit({
-      taskIds,
-      run: async (work) => {
-        await work.reserveSeqs(admitted.length);
-        const scheduled: ScheduledTask[] = [];
-        for (const task of admitted) scheduled.push(await scheduleInWork(work, this.#core.ids, task));
-        return scheduled;
-      },
+      taskIds: givenIds(admitted),
+      run: (work) => scheduleAllInWork(work, this.#core.ids, admitted),
     });
   }
 

@@ -143,9 +143,9 @@ export class TaskLoop {
       run: async (work) => {
         await work.preloadBySeq(claimed.map(({ seq }) => seq));
         for (const { seq, run } of claimed) {
-          const state = await work.taskBySeq(seq);
+          const state = work.loadedBySeq(seq);
           if (state === null || run === null) continue;
-          await work.dispatch(state, { kind: "release", run: run.number, because, detail, maxLostClaims });
+          work.dispatch(state, { kind: "release", run: run.number, because, detail, maxLostClaims });
         }
       },
     });
@@ -270,10 +270,11 @@ export class TaskLoop {
     const detail = "Its start was committed although the commit seemed to have failed: the handler was not called.";
     await core.queue.submit({
       run: async (work) => {
+        await work.preloadBySeq(claims.map(({ seq }) => seq));
         for (const { seq, run } of claims) {
-          const state = await work.taskBySeq(seq);
+          const state = work.loadedBySeq(seq);
           if (state !== null)
-            await work.dispatch(state, { kind: "release", run, because: "claim-lost", detail, maxLostClaims });
+            work.dispatch(state, { kind: "release", run, because: "claim-lost", detail, maxLostClaims });
         }
       },
     });

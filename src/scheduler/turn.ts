@@ -3,12 +3,12 @@
  *
  * Both ride in the same commit, together with the commands of callers that wait at that moment.
  */
-import type { AzothError } from "../errors.ts";
 import { WriteCollision } from "../store/engine.ts";
 import { TaskHeld, type Work } from "../store/work.ts";
 import type { LifecycleEvent } from "../tasks/events.ts";
 import { holdsClaim } from "../tasks/decide-run.ts";
 import type { Run, TaskState } from "../tasks/task-state.ts";
+import type { DeferredWrites } from "./deferred-writes.ts";
 import { failure, failureOf, type HandlerRun, type Result } from "./handler-run.ts";
 import type { Report } from "./executor.ts";
 
@@ -42,15 +42,14 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
   const { starts = [], freeSlots, ahead = 0 } = plan;
   const concerned = [...starts, ...plan.reports.map(({ handlerRun }) => handlerRun)];
   await work.preloadBySeq(concerned.map(({ state }) => state.seq));
-  const begun: HandlerRun[] = [];
-  for (const handlerRun of starts) {
-    if (await begin(work, handlerRun)) begun.push(handlerRun);
-  }
+  const begun = starts.filter((handlerRun) => begin(work, handlerRun));
   const recorded: (readonly LifecycleEvent[])[] = [];
   const held: Report[] = [];
   for (const report of plan.reports) {
     try {
-      recorded.push(await record(work, report, plan));
+      // Only a handler's own writes are waited for.
+      const writes = report.result?.writes ?? null;
+      recorded.push(writes === null ? record(work, report, plan) : await recordNested(work, report, writes, plan));
     } catch (error) {
       if (!(error instanceof TaskHeld)) throw error;
       recorded.push([]);
@@ -68,11 +67,10 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
 }
 
 /** Returns false if another transaction holds the task: its start is recorded with a later turn, or with its end. */
-async function begin(work: Work, { state: { seq }, run }: HandlerRun): Promise<boolean> {
+function begin(work: Work, { state: { seq }, run }: HandlerRun): boolean {
   try {
-    const state = await work.taskBySeq(seq);
-    const command = { kind: "begin", run: run.number, startedAtMs: run.startedAtMs } as const;
-    if (state !== null) await work.dispatch(state, command);
+    const state = work.loadedBySeq(seq);
+    if (state !== null) work.dispatch(state, { kind: "begin", run: run.number, startedAtMs: run.startedAtMs });
     return true;
   } catch (error) {
     if (error instanceof TaskHeld) return false;
@@ -93,67 +91,89 @@ async function take(work: Work, { instance, freeSlots, ahead = 0, taskTypes }: T
   const taken: TaskState[] = [];
   for (const state of work.know(due)) {
     const kind = taken.length < freeSlots ? "start" : "claim";
-    const { events, state: after } = await work.dispatch(state, { kind, instance });
+    const { events, state: after } = work.dispatch(state, { kind, instance });
     if (events.length > 0) taken.push(after);
   }
   return taken;
 }
 
-/** Returns what was decided. */
-async function record(work: Work, report: Report, plan: TurnPlan): Promise<readonly LifecycleEvent[]> {
+/** Records what a report tells, and returns what was decided. */
+function record(work: Work, report: Report, plan: TurnPlan): readonly LifecycleEvent[] {
   const { handlerRun, result, settled } = report;
   const { run } = handlerRun;
-  if (!handlerRun.startIsRecorded) await begin(work, handlerRun);
-  // Read anew for each report: an earlier one of this turn may have changed the task.
-  const state = await work.taskBySeq(handlerRun.state.seq);
+  const state = reportedTask(work, report);
   if (state === null) return [];
   if (settled !== undefined) {
-    return (await work.dispatch(state, { kind: "handler-settled", run: run.number, ...settled })).events;
+    return work.dispatch(state, { kind: "handler-settled", run: run.number, ...settled }).events;
   }
   if (result === null) return [];
   try {
-    return await recordResult(work, state, { run, result, stopReason: handlerRun.stopReason }, plan);
+    return work.attemptNow(() => end(work, state, { handlerRun, result }, plan));
+  } catch (error) {
+    if (error instanceof TaskHeld) throw error;
+    // Its next occurrence cannot be computed on this machine. A rule that cannot be followed at all is not tried again and again.
+    return finish(work, state, run, failure(failureOf(error), "never"));
+  }
+}
+
+/** As `record`, together with what the handler wrote. */
+async function recordNested(
+  work: Work,
+  report: Report,
+  writes: DeferredWrites,
+  plan: TurnPlan,
+): Promise<readonly LifecycleEvent[]> {
+  const { handlerRun, result } = report;
+  const { run } = handlerRun;
+  const state = reportedTask(work, report);
+  if (state === null || result === null) return [];
+  // A result that is refused takes its writes with it.
+  if (!holdsClaim(state, run.number)) return finish(work, state, run, result);
+  try {
+    return await work.attemptNested(async () => {
+      const events = end(work, state, { handlerRun, result }, plan);
+      // After the end of the run: what it writes may cancel or reschedule its own task.
+      await writes.apply(work, { task: state.seq, run: run.number });
+      return events;
+    });
   } catch (error) {
     if (error instanceof TaskHeld || error instanceof WriteCollision) throw error;
-    // The handler's own writes were refused, or its next occurrence cannot be computed on this machine.
-    // The attempt fails by it; a rule that cannot be followed at all is not tried again and again.
-    const retry = result.writes === null ? "never" : "backoff";
-    return await finish(work, state, run, failure(failureOf(error), retry));
+    // They were refused: the attempt fails by it.
+    return finish(work, state, run, failure(failureOf(error), "backoff"));
   }
+}
+
+/** Read anew for each report: an earlier one of this turn may have changed the task. */
+function reportedTask(work: Work, { handlerRun }: Report): TaskState | null {
+  if (!handlerRun.startIsRecorded) begin(work, handlerRun);
+  return work.loadedBySeq(handlerRun.state.seq);
 }
 
 interface Ended {
-  readonly run: Run;
+  readonly handlerRun: HandlerRun;
   readonly result: Result;
-  readonly stopReason: AzothError | undefined;
 }
 
-async function recordResult(
+/** The end of a run, with the event that its handler returned. */
+function end(
   work: Work,
   state: TaskState,
-  { run, result, stopReason }: Ended,
+  { handlerRun: { run, stopReason }, result }: Ended,
   { maxLostClaims }: TurnPlan,
-): Promise<readonly LifecycleEvent[]> {
-  const { event, writes, outcome } = result;
-  if (!holdsClaim(state, run.number)) return await finish(work, state, run, result);
-  if (outcome.kind === "failed" && stopReason?.code === "SHUTTING_DOWN") {
-    // It failed because it was told to stop: that is nobody's fault, and the task runs again soon.
-    const detail = "The handler stopped at the scheduler's shutdown.";
-    const release = { kind: "release", run: run.number, because: "shutdown", detail, maxLostClaims } as const;
-    return (await work.dispatch(state, release)).events;
+): readonly LifecycleEvent[] {
+  const { event, outcome } = result;
+  if (holdsClaim(state, run.number)) {
+    if (outcome.kind === "failed" && stopReason?.code === "SHUTTING_DOWN") {
+      // It failed because it was told to stop: that is nobody's fault, and the task runs again soon.
+      const detail = "The handler stopped at the scheduler's shutdown.";
+      const release = { kind: "release", run: run.number, because: "shutdown", detail, maxLostClaims } as const;
+      return work.dispatch(state, release).events;
+    }
+    if (event !== null) work.append({ ...event, task: state.seq, run: run.number, meta: null });
   }
-  const identity = { task: state.seq, run: run.number };
-  const complete = async () => {
-    if (event !== null) work.append({ ...event, ...identity, meta: null });
-    const events = await finish(work, state, run, result);
-    // After the end of the run: what it writes may cancel or reschedule its own task.
-    await writes?.apply(work, identity);
-    return events;
-  };
-  return await (writes === null ? work.attempt(complete) : work.attemptNested(complete));
+  return finish(work, state, run, result);
 }
 
-async function finish(work: Work, state: TaskState, run: Run, { outcome }: Result): Promise<readonly LifecycleEvent[]> {
-  const command = { kind: "finish", run: run.number, instance: run.instance, outcome } as const;
-  return (await work.dispatch(state, command)).events;
+function finish(work: Work, state: TaskState, run: Run, { outcome }: Result): readonly LifecycleEvent[] {
+  return work.dispatch(state, { kind: "finish", run: run.number, instance: run.instance, outcome }).events;
 }

@@ -18,14 +18,37 @@ export interface ScheduledTask {
 }
 
 export async function scheduleInWork(work: Work, ids: IdGenerator, admitted: AdmittedTask): Promise<ScheduledTask> {
+  const [scheduled] = await scheduleAllInWork(work, ids, [admitted]);
+  if (scheduled === undefined) throw new TypeError("nothing was scheduled");
+  return scheduled;
+}
+
+/** Schedules tasks in their order. */
+export async function scheduleAllInWork(
+  work: Work,
+  ids: IdGenerator,
+  admitted: readonly AdmittedTask[],
+): Promise<ScheduledTask[]> {
+  await work.preload(givenIds(admitted));
+  const isNew = ({ taskId }: AdmittedTask) => taskId === undefined || work.loaded(taskId) === null;
+  await work.reserveSeqs(admitted.filter(isNew).length);
+  return admitted.map((task) => schedule(work, ids, task));
+}
+
+/** The ids that callers gave, without those that are to be generated. */
+export function givenIds(admitted: readonly AdmittedTask[]): string[] {
+  return admitted.map(({ taskId }) => taskId).filter((id) => id !== undefined);
+}
+
+function schedule(work: Work, ids: IdGenerator, admitted: AdmittedTask): ScheduledTask {
   const { taskType, definition, payload } = admitted;
   let { taskId } = admitted;
   if (taskId === undefined) {
     taskId = ids.next(work.context.nowMs);
     work.knowNew(taskId);
   }
-  const before = await work.task(taskId);
-  const { state, events } = await work.dispatch(before, { kind: "schedule", taskId, taskType, definition, payload });
+  const command = { kind: "schedule", taskId, taskType, definition, payload } as const;
+  const { state, events } = work.dispatch(work.loaded(taskId), command);
   const scheduled = events.find((event) => event.type === "TaskScheduled");
   const due = dueAtMs(state);
   const change = scheduled === undefined ? "unchanged" : scheduled.data.because;
@@ -40,7 +63,7 @@ export async function commandInWork(work: Work, taskId: string, command: TaskCom
       details: { taskId },
     });
   }
-  return taskInfo((await work.dispatch(state, command)).state);
+  return taskInfo(work.dispatch(state, command).state);
 }
 
 /** @throws AzothError INVALID_TASK */

@@ -76,9 +76,16 @@ export class Work {
 
   /** @throws TaskHeld */
   async task(taskId: string): Promise<TaskState | null> {
-    if (!this.#byId.has(taskId)) await this.preload([taskId]);
+    await this.preload([taskId]);
+    return this.loaded(taskId);
+  }
+
+  /** A task that was preloaded, or declared to be new, as this Work has it. @throws TaskHeld */
+  loaded(taskId: string): TaskState | null {
+    const state = this.#byId.get(taskId);
+    if (state === undefined) throw new TypeError(`task ${taskId} was not loaded`);
     if (this.#held.has(taskId)) throw new TaskHeld();
-    return this.#byId.get(taskId) ?? null;
+    return state;
   }
 
   /** Takes in states that were read and locked in this transaction; what this Work has changed wins. */
@@ -97,9 +104,8 @@ export class Work {
     if (missing.length > 0) this.#take(await this.engine.lockTasksBySeq(missing));
   }
 
-  /** A task by internal number, as this Work has it. @throws TaskHeld */
-  async taskBySeq(seq: number): Promise<TaskState | null> {
-    if (!this.#held.has(seq)) await this.preloadBySeq([seq]);
+  /** A task that was preloaded by its internal number, as this Work has it. @throws TaskHeld */
+  loadedBySeq(seq: number): TaskState | null {
     if (this.#held.has(seq)) throw new TaskHeld();
     return this.#after.get(seq) ?? this.#read.get(seq) ?? null;
   }
@@ -109,7 +115,7 @@ export class Work {
     this.#byId.set(taskId, null);
   }
 
-  /** Draws numbers for new tasks ahead, so that a batch asks once. */
+  /** Draws internal numbers for so many new tasks, which is to be done before they are dispatched. */
   async reserveSeqs(count: number): Promise<void> {
     if (this.#drawnSeqs.length - this.#usedSeqs >= count) return;
     this.#drawnSeqs = await this.engine.drawTaskSeqs(count);
@@ -117,12 +123,12 @@ export class Work {
   }
 
   /** Decides and stages. @throws AzothError if the command does not fit; nothing is staged then. */
-  async dispatch(state: TaskState | null, command: TaskCommand): Promise<Dispatched> {
+  dispatch(state: TaskState | null, command: TaskCommand): Dispatched {
     this.#refuseFinished();
-    const events = decide(state, command, { ...this.context, draw: this.#draw() });
+    const { nowMs, tzdata } = this.context;
+    const events = decide(state, command, { nowMs, tzdata, draw: this.#draw() });
     if (events.length === 0 && state !== null) return { state, events, staged: [] };
-    const seq = state?.seq ?? (await this.#newSeq());
-    this.#refuseFinished();
+    const seq = state?.seq ?? this.#newSeq();
     let next = state;
     const staged: StagedEvent[] = [];
     for (const event of events) {
@@ -182,15 +188,34 @@ export class Work {
 
   /** Runs one caller's unit; what it staged is undone if it rejects. */
   async attempt<T>(unit: () => Promise<T>): Promise<T> {
-    const events = this.#staged.length;
-    const undo = this.#undo.length;
+    const undo = this.#mark();
     try {
       return await unit();
     } catch (error) {
-      this.#staged.length = Math.min(this.#staged.length, events);
-      while (this.#undo.length > undo) this.#revert(this.#undo.pop());
+      undo();
       throw error;
     }
+  }
+
+  /** As `attempt`, for what waits for nothing. */
+  attemptNow<T>(unit: () => T): T {
+    const undo = this.#mark();
+    try {
+      return unit();
+    } catch (error) {
+      undo();
+      throw error;
+    }
+  }
+
+  /** Returns what undoes everything that is staged from now on. */
+  #mark(): () => void {
+    const events = this.#staged.length;
+    const undo = this.#undo.length;
+    return () => {
+      this.#staged.length = Math.min(this.#staged.length, events);
+      while (this.#undo.length > undo) this.#revert(this.#undo.pop());
+    };
   }
 
   /** As `attempt`, for units that also write through the engine: those writes are undone as well. */
@@ -212,10 +237,9 @@ export class Work {
     }
   }
 
-  async #newSeq(): Promise<number> {
-    await this.reserveSeqs(1);
+  #newSeq(): number {
     const seq = this.#drawnSeqs[this.#usedSeqs++];
-    if (seq === undefined) throw new TypeError("the engine drew no number for a new task");
+    if (seq === undefined) throw new TypeError("no number was reserved for a new task");
     return seq;
   }
 
