@@ -13,6 +13,9 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { HandlerAdmission } from "./admission.ts";
 import { HandlerRun, failure, type Result } from "./handler-run.ts";
 
+/** How long claimed tasks may be started one after the other before everything else in the process gets its turn. */
+const longestBurstMs = 5;
+
 /** Something to be recorded of a run. */
 export interface Report {
   readonly handlerRun: HandlerRun;
@@ -38,6 +41,10 @@ export class Executor {
   /** Claimed ahead, first come first served. */
   readonly #claimed = new Map<string, TaskState>();
   #claimedAtMs = 0;
+  #filling = false;
+  /** Since when claimed tasks have been started without a pause. */
+  #burstSinceMs = 0;
+  #pausing: Promise<void> | undefined;
   #reports: Report[] = [];
   /** Executions whose ends are being recorded. */
   readonly #recording = new Set<string>();
@@ -127,20 +134,43 @@ export class Executor {
     return dropped.map(([, state]) => state);
   }
 
+  /** Starts claimed tasks while slots are free; a burst of short runs pauses, so that the process gets to other things. */
   #fill(): void {
+    if (this.#filling) return;
+    this.#filling = true;
     const { core, slots } = this.#options;
     for (const [executionId, state] of this.#claimed) {
-      if (this.#running.size >= slots) return;
+      if (this.#running.size >= slots) break;
+      const nowMs = core.clock.now();
+      if (this.#pausing === undefined) this.#burstSinceMs = nowMs;
+      const pause = this.#pause();
+      if (Math.abs(nowMs - this.#burstSinceMs) >= longestBurstMs) {
+        void pause.then(() => this.#fill());
+        break;
+      }
       this.#claimed.delete(executionId);
-      if (state.run !== null) this.#launch(state, { ...state.run, startedAtMs: core.clock.now() });
+      if (state.run !== null) this.#launch(state, { ...state.run, startedAtMs: nowMs });
     }
+    this.#filling = false;
+  }
+
+  /** Resolves when everything else in the process has had its turn: for all that ask until then, the same. */
+  #pause(): Promise<void> {
+    this.#pausing ??= yieldToEventLoop().then(() => {
+      this.#pausing = undefined;
+    });
+    return this.#pausing;
   }
 
   #launch(state: TaskState, run: Run): void {
     const { core, admission, telemetry } = this.#options;
+    const handler = admission.handlerOf(state.taskType);
+    if (handler === undefined) return;
     const handlerRun = new HandlerRun({ core, admission, logger: telemetry.logger, state, run });
     this.#running.set(handlerRun.executionId, handlerRun);
-    void this.#supervise(handlerRun);
+    const settling = handlerRun.start(handler);
+    if (settling === undefined) this.#end(handlerRun, { handlerRun, result: handlerRun.result ?? null });
+    else void this.#supervise(handlerRun, settling);
   }
 
   /** Fires the signals of all runs for which `reasonOf` gives a reason. */
@@ -151,13 +181,10 @@ export class Executor {
     }
   }
 
-  async #supervise(handlerRun: HandlerRun): Promise<void> {
-    const { admission, gracePeriodMs } = this.#options;
-    const handler = admission.handlerOf(handlerRun.state.taskType);
-    if (handler === undefined) return;
-    const ended = handlerRun.start(handler);
-    // A handler that settles at once needs no timer.
-    await Promise.race([ended, yieldToEventLoop()]);
+  async #supervise(handlerRun: HandlerRun, settling: Promise<void>): Promise<void> {
+    const { gracePeriodMs } = this.#options;
+    // A handler that settles soon needs no timer.
+    await Promise.race([settling, this.#pause()]);
     if (handlerRun.result === undefined && handlerRun.stopReason === undefined) {
       await handlerRun.change(handlerRun.state.definition.timeoutMs);
     }

@@ -41,6 +41,7 @@ export interface HandlerRunOptions {
 }
 
 export class HandlerRun {
+  readonly executionId: string;
   readonly state: TaskState;
   readonly run: Run;
   /** Set once the handler has settled. */
@@ -58,26 +59,36 @@ export class HandlerRun {
     this.#options = options;
     this.state = options.state;
     this.run = options.run;
+    this.executionId = executionIdOf(options.state.seq, options.run.number);
     this.startIsRecorded = options.state.phase === "running";
-  }
-
-  get executionId(): string {
-    return executionIdOf(this.state.seq, this.run.number);
   }
 
   get stopReason(): AzothError | undefined {
     return this.#stopReason;
   }
 
-  /** Calls the handler; resolves when it has settled, and never rejects. */
-  async start(handler: AnyTaskHandler): Promise<void> {
+  /** Calls the handler. Returns what resolves, and never rejects, when it has settled; undefined if it has at once. */
+  start(handler: AnyTaskHandler): Promise<void> | undefined {
     const context = new Context(this, this.#options);
+    let returned: unknown;
     try {
       const stored = decodeJson(this.state.payload);
-      const payload = checksPayload(handler) ? await validatePayload(handler, stored) : stored;
-      const returned: unknown = await handler.execute(context, payload as never);
+      returned = checksPayload(handler) ? executeChecked(handler, context, stored) : handler.execute(context, stored as never);
+      if (context.writes === undefined && !isThenable(returned)) {
+        this.result = this.#resultOf(returned, null);
+        return undefined;
+      }
+    } catch (thrown) {
+      returned = Promise.reject(thrown);
+    }
+    return this.#settle(context, returned);
+  }
+
+  async #settle(context: Context, returned: unknown): Promise<void> {
+    try {
+      const value = await returned;
       await context.writes?.close();
-      this.result = this.#resultOf(returned, context.writes ?? null);
+      this.result = this.#resultOf(value, context.writes ?? null);
     } catch (thrown) {
       // Close, so that a handler's stray code cannot write after its failure.
       await context.writes?.close().catch(() => {});
@@ -205,6 +216,15 @@ class Context implements TaskContext {
       signal.throwIfAborted();
     };
   }
+}
+
+async function executeChecked(handler: AnyTaskHandler, context: Context, stored: unknown): Promise<unknown> {
+  return await handler.execute(context, (await validatePayload(handler, stored)) as never);
+}
+
+/** @throws whatever a hostile object throws when it is looked at */
+function isThenable(value: unknown): boolean {
+  return typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function";
 }
 
 /** Even `instanceof` throws, where a revoked proxy was thrown. */
