@@ -55,13 +55,13 @@ export class HandlerAdmission implements Admission {
   }
 
   /** @throws AzothError INVALID_TASK, UNKNOWN_TASK_TYPE, INVALID_PAYLOAD, PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, … */
-  async admit(request: ScheduleTaskRequest): Promise<AdmittedTask> {
+  admit(request: ScheduleTaskRequest): AdmittedTask | Promise<AdmittedTask> {
     const { maxPayloadBytes } = this.#options;
     const admitted = resolveRequest(request, { maxPayloadBytes, defaultsOf: (type) => this.#defaultsOf(type) });
     const handler = this.handlerOf(admitted.taskType);
     // What will be handed to the handler is what was stored: so that is what is checked.
-    if (handler !== undefined && checksPayload(handler)) await validatePayload(handler, decodeJson(admitted.payload));
-    return admitted;
+    if (handler === undefined || !checksPayload(handler)) return admitted;
+    return validatePayload(handler, decodeJson(admitted.payload)).then(() => admitted);
   }
 
   /** @throws AzothError UNKNOWN_TASK_TYPE */

@@ -70,7 +70,8 @@ export class DeferredWrites implements TaskTransaction {
     let admitted: AdmittedTask | undefined;
     // Its place among the writes is where it was called, not where its check ended.
     this.#writes.push(async (work) => (admitted === undefined ? undefined : await scheduleInWork(work, ids, admitted)));
-    const checked = admission.admit(request).then((found) => {
+    const admit = async () => await admission.admit(request);
+    const checked = admit().then((found) => {
       const taskId = found.taskId ?? ids.next(nowMs());
       admitted = { ...found, taskId };
       return { taskId };

@@ -73,7 +73,9 @@ export class HandlerRun {
     let returned: unknown;
     try {
       const stored = decodeJson(this.state.payload);
-      returned = checksPayload(handler) ? executeChecked(handler, context, stored) : handler.execute(context, stored as never);
+      returned = checksPayload(handler)
+        ? executeChecked(handler, context, stored)
+        : handler.execute(context, stored as never);
       if (context.writes === undefined && !isThenable(returned)) {
         this.result = this.#resultOf(returned, null);
         return undefined;

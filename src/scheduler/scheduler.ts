@@ -89,7 +89,8 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
 
   /** Schedules up to 10,000 tasks in one commit: all of them, or none if one is refused. @throws as `scheduleTask` */
   async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
-    const admitted = await Promise.all(listOfRequests(requests).map((request, index) => this.#admit(request, index)));
+    const admitting = listOfRequests(requests).map((request, index) => this.#admit(request, index));
+    const admitted = admitting.every(isAdmitted) ? admitting : await Promise.all(admitting);
     return await this.#core.queue.submit({
       taskIds: givenIds(admitted),
       run: (work) => scheduleAllInWork(work, this.#core.ids, admitted),
@@ -231,11 +232,15 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     return this.stop();
   }
 
-  async #admit(request: ScheduleTaskRequest, index: number): Promise<AdmittedTask> {
-    try {
-      return await this.#admission.admit(request);
-    } catch (error) {
+  #admit(request: ScheduleTaskRequest, index: number): AdmittedTask | Promise<AdmittedTask> {
+    const refused = (error: unknown) => {
       throw within(`Task ${index} of the call`, error);
+    };
+    try {
+      const admitted = this.#admission.admit(request);
+      return isAdmitted(admitted) ? admitted : admitted.catch(refused);
+    } catch (error) {
+      return refused(error);
     }
   }
 
@@ -243,6 +248,10 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
     return await this.#core.queue.submit({ taskIds: [id], run: (work) => commandInWork(work, id, command) });
   }
+}
+
+function isAdmitted(admitting: AdmittedTask | Promise<AdmittedTask>): admitting is AdmittedTask {
+  return !(admitting instanceof Promise);
 }
 
 /** A copy without holes. @throws AzothError INVALID_TASK */

@@ -42,13 +42,9 @@ export function givenIds(admitted: readonly AdmittedTask[]): string[] {
 
 function schedule(work: Work, ids: IdGenerator, admitted: AdmittedTask): ScheduledTask {
   const { taskType, definition, payload } = admitted;
-  let { taskId } = admitted;
-  if (taskId === undefined) {
-    taskId = ids.next(work.context.nowMs);
-    work.knowNew(taskId);
-  }
-  const command = { kind: "schedule", taskId, taskType, definition, payload } as const;
-  const { state, events } = work.dispatch(work.loaded(taskId), command);
+  const before = admitted.taskId === undefined ? null : work.loaded(admitted.taskId);
+  const taskId = admitted.taskId ?? ids.next(work.context.nowMs);
+  const { state, events } = work.dispatch(before, { kind: "schedule", taskId, taskType, definition, payload });
   const scheduled = events.find((event) => event.type === "TaskScheduled");
   const due = dueAtMs(state);
   const change = scheduled === undefined ? "unchanged" : scheduled.data.because;

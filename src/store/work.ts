@@ -80,7 +80,7 @@ export class Work {
     return this.loaded(taskId);
   }
 
-  /** A task that was preloaded, or declared to be new, as this Work has it. @throws TaskHeld */
+  /** A task that was preloaded, as this Work has it. @throws TaskHeld */
   loaded(taskId: string): TaskState | null {
     const state = this.#byId.get(taskId);
     if (state === undefined) throw new TypeError(`task ${taskId} was not loaded`);
@@ -108,11 +108,6 @@ export class Work {
   loadedBySeq(seq: number): TaskState | null {
     if (this.#held.has(seq)) throw new TaskHeld();
     return this.#after.get(seq) ?? this.#read.get(seq) ?? null;
-  }
-
-  /** Declares that the id is new (it was just generated), which spares looking for it. */
-  knowNew(taskId: string): void {
-    this.#byId.set(taskId, null);
   }
 
   /** Draws internal numbers for so many new tasks, which is to be done before they are dispatched. */

@@ -42,10 +42,11 @@ function decideSchedule(state: TaskState | null, command: ScheduleCommand, conte
   const because = state === null ? "new" : revived ? "revived" : "replaced";
   const revision = (state?.revision ?? 0) + 1;
   const { nowMs } = context;
-  const data = { taskId, taskType, because, revision, definition, payload } as const;
   if (state === null || revived) {
-    return [event("TaskScheduled", { ...data, next: firstOccurrence(definition.schedule, context) }, nowMs)];
+    const next = firstOccurrence(definition.schedule, context);
+    return [event("TaskScheduled", { taskId, taskType, because, revision, definition, payload, next }, nowMs)];
   }
+  const data = { taskId, taskType, because, revision, definition, payload } as const;
   if (isRecurring(definition.schedule) && sameSchedule(state, definition)) {
     // Only the rest has changed: a deploy must neither shift an interval's phase nor lose an occurrence that is due.
     const { anchorMs } = state;

@@ -55,7 +55,8 @@ export interface AdmittedTask {
 
 /** The door: checks a request's form, type and payload before anything is written. */
 export interface Admission {
-  admit(request: ScheduleTaskRequest): Promise<AdmittedTask>;
+  /** A promise only where the payload has to be shown to a schema. @throws AzothError */
+  admit(request: ScheduleTaskRequest): AdmittedTask | Promise<AdmittedTask>;
 }
 
 const requestKeys = ["taskId", "taskType", "schedule", "payload", "priority", "maxRetries", "retry", "timeout"];
@@ -76,16 +77,29 @@ export function resolveRequest(
   const taskType = parseName(fields.taskType, "taskType", "INVALID_TASK");
   const taskId = fields.taskId === undefined ? undefined : parseName(fields.taskId, "taskId", "INVALID_TASK_ID");
   const defaults = defaultsOf(taskType);
-  const { priority = 0, maxRetries = defaults.maxRetries, timeout } = fields;
-  const definition: TaskDefinition = {
-    schedule: parseSchedule(fields.schedule),
-    priority: parseInteger(priority, "priority", -1_000_000, 1_000_000),
-    maxRetries: parseInteger(maxRetries, "maxRetries", 0, 1_000_000_000),
-    retry: resolveRetryPolicy(fields.retry, defaults.retry),
-    timeoutMs: timeout === undefined ? defaults.timeoutMs : parseTimeout(timeout, "timeout"),
-  };
+  const definition = definitionOf(fields, defaults);
   const payload = encodeJson(fields.payload, { what: "payload", maxBytes: maxPayloadBytes });
   return { taskId, taskType, definition, payload };
+}
+
+/** What jobs without wishes of their own have in common, by the defaults: one object, whose text is made once. */
+const plainJobs = new WeakMap<TaskDefaults, TaskDefinition>();
+
+function definitionOf(fields: ScheduleTaskRequest, defaults: TaskDefaults): TaskDefinition {
+  const { priority = 0, maxRetries = defaults.maxRetries, retry, timeout } = fields;
+  const schedule = parseSchedule(fields.schedule);
+  const isPlain = schedule.kind === "immediate" && priority === 0 && retry === undefined && timeout === undefined;
+  const known = isPlain && maxRetries === defaults.maxRetries ? plainJobs.get(defaults) : undefined;
+  if (known !== undefined) return known;
+  const definition: TaskDefinition = {
+    schedule,
+    priority: parseInteger(priority, "priority", -1_000_000, 1_000_000),
+    maxRetries: parseInteger(maxRetries, "maxRetries", 0, 1_000_000_000),
+    retry: resolveRetryPolicy(retry, defaults.retry),
+    timeoutMs: timeout === undefined ? defaults.timeoutMs : parseTimeout(timeout, "timeout"),
+  };
+  if (isPlain && maxRetries === defaults.maxRetries) plainJobs.set(defaults, definition);
+  return definition;
 }
 
 /** @throws AzothError INVALID_DURATION */

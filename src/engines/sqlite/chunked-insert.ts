@@ -41,7 +41,7 @@ export class ChunkedInsert {
         if (!has(shared, column)) parameters.push(rows[row]?.[column] ?? null);
       }
     }
-    connection.run(this.#text(size, shared), ...parameters);
+    connection.runWith(this.#text(size, shared), parameters);
   }
 
   /** The columns that have one value in all of these rows, as bits. */
@@ -62,7 +62,10 @@ export class ChunkedInsert {
     let bound = this.#columns.filter((_, column) => has(shared, column)).length;
     let boundShared = 0;
     const sharedPlaces = this.#columns.map((_, column) => (has(shared, column) ? `?${++boundShared}` : undefined));
-    const values = Array.from({ length: size }, () => `(${sharedPlaces.map((place) => place ?? `?${++bound}`).join(",")})`);
+    const values = Array.from(
+      { length: size },
+      () => `(${sharedPlaces.map((place) => place ?? `?${++bound}`).join(",")})`,
+    );
     const text = `INSERT INTO ${this.#table} (${this.#columns.join(", ")}) VALUES ${values.join(",")}`;
     this.#texts.get(size)?.set(shared, text);
     return text;

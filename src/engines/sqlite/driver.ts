@@ -118,6 +118,11 @@ export class Connection {
 
   /** Returns the number of rows changed. */
   run(sql: string, ...parameters: SqliteValue[]): number {
+    return this.runWith(sql, parameters);
+  }
+
+  /** As `run`, for many parameters. */
+  runWith(sql: string, parameters: readonly SqliteValue[]): number {
     this.#refuseUnusable();
     try {
       return Number(this.prepare(sql).run(...parameters).changes);
