@@ -81,14 +81,16 @@ export class HandlerRun {
         return undefined;
       }
     } catch (thrown) {
-      returned = Promise.reject(thrown);
+      return this.#settle(context, () => {
+        throw thrown;
+      });
     }
-    return this.#settle(context, returned);
+    return this.#settle(context, () => returned);
   }
 
-  async #settle(context: Context, returned: unknown): Promise<void> {
+  async #settle(context: Context, outcome: () => unknown): Promise<void> {
     try {
-      const value = await returned;
+      const value = await outcome();
       await context.writes?.close();
       this.result = this.#resultOf(value, context.writes ?? null);
     } catch (thrown) {

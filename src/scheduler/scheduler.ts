@@ -90,7 +90,9 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
   /** Schedules up to 10,000 tasks in one commit: all of them, or none if one is refused. @throws as `scheduleTask` */
   async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
     const admitting = listOfRequests(requests).map((request, index) => this.#admit(request, index));
-    const admitted = admitting.every(isAdmitted) ? admitting : await Promise.all(admitting);
+    const admitted = admitting.every(isAdmitted)
+      ? admitting
+      : await Promise.all(admitting.map(async (task) => await task));
     return await this.#core.queue.submit({
       taskIds: givenIds(admitted),
       run: (work) => scheduleAllInWork(work, this.#core.ids, admitted),

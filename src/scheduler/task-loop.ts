@@ -20,7 +20,10 @@ const busyCheckMs = 50;
 const idlePauseMs = 10;
 /** How long finished runs are gathered while more start at once. */
 const gatherMs = 5;
-/** A task is claimed ahead if it is likely to start within this time, and given back when it has waited for longer. */
+/**
+ * A task is claimed ahead if it is likely to start within this time, or within that of two turns, and given back when it
+ * has waited for longer.
+ */
 const aheadHorizonMs = 20;
 const aheadPatienceMs = 100;
 /** The pause before the next try to record a run whose task another transaction holds. */
@@ -166,6 +169,7 @@ export class TaskLoop {
     const { reports, apart } = this.#sorted(executor.takeReports());
     for (const report of apart) this.#recordApart(report);
     const starts = executor.unrecordedStarts;
+    const begunAtMs = core.clock.now();
     try {
       const { begun, recorded, held, started, claimed } = await core.queue.submit({
         run: (work) => {
@@ -177,7 +181,7 @@ export class TaskLoop {
         },
       });
       for (const handlerRun of begun) handlerRun.startIsRecorded = true;
-      this.#adaptAhead(reports.length);
+      this.#adaptAhead(reports.length, begunAtMs);
       executor.start(started);
       executor.startWhenFree(claimed);
       executor.forgetReports(reports.filter((report) => !held.includes(report)));
@@ -191,13 +195,17 @@ export class TaskLoop {
     }
   }
 
-  /** As many as will find a free slot within a short time, at the rate at which runs have just ended. */
-  #adaptAhead(ended: number): void {
+  /**
+   * As many as will find a free slot within a short time, at the rate at which runs have just ended. Where a turn takes
+   * long, what a short time brings would not even last until the next one.
+   */
+  #adaptAhead(ended: number, turnBegunAtMs: number): void {
     const { core, claimAhead } = this.#options;
     const nowMs = core.clock.now();
     const perMs = ended / Math.max(1, Math.abs(nowMs - this.#lastTurnMs));
+    const horizonMs = Math.min(aheadPatienceMs, Math.max(aheadHorizonMs, 2 * Math.abs(nowMs - turnBegunAtMs)));
     this.#lastTurnMs = nowMs;
-    this.#ahead = Math.min(claimAhead, Math.floor(perMs * aheadHorizonMs));
+    this.#ahead = Math.min(claimAhead, Math.floor(perMs * horizonMs));
   }
 
   /** Where several transactions may be open, a handler's own SQL may wait for locks: nothing else is to wait with it. */
