@@ -3,46 +3,52 @@
  * way. Of a batch that is claimed or recorded together, that is all of it.
  */
 import type { TaskState } from "../../tasks/task-state.ts";
-import { progressColumns, progressValues } from "../task-columns.ts";
-import type { Connection, SqliteValue } from "./driver.ts";
+import { type ColumnValue, progressColumns, progressValues } from "../task-columns.ts";
+import type { Connection } from "./driver.ts";
 
-/** A run takes its nominal time over from what was pending: said so in SQL, tasks of different times change in one way. */
+/** What becomes of a column: it stays, or takes over the nominal time that was pending, or gets a value. */
+const stays = Symbol("stays");
+const takesPending = Symbol("takes what was pending");
+type Change = typeof stays | typeof takesPending | ColumnValue;
+
 const pendingTime = progressColumns.indexOf("scheduled_for_ms");
-const takenOver = [progressColumns.indexOf("last_scheduled_for_ms"), progressColumns.indexOf("run_scheduled_for_ms")];
+/** A claim does so: said in SQL, tasks of different times change in one way. */
+const takers = [progressColumns.indexOf("last_scheduled_for_ms"), progressColumns.indexOf("run_scheduled_for_ms")];
 
-/** Statements by what they assign: parts of the SQL, as the columns have them. */
-const texts = new Map<string, { readonly one: string; readonly many: string }>();
+/** How many of the latest groups a change is compared with: a batch has few, or has hardly two changes of one kind. */
+const comparedGroups = 4;
 
+/** Rows that change in one way, by what each of `progressColumns` becomes. */
 interface Group {
-  /** The assignments; `?` stands for each of `values`. */
-  readonly assignments: string;
-  readonly values: readonly SqliteValue[];
+  readonly changes: readonly Change[];
   readonly seqs: number[];
 }
 
+/** Statements by what they assign. */
+const texts = new Map<string, { readonly one: string; readonly many: string }>();
+
 export class ProgressUpdates {
-  readonly #groups = new Map<string, Group>();
+  readonly #groups: Group[] = [];
 
   /** @param before what the row holds */
   add(before: TaskState, after: TaskState): void {
-    const old = progressValues(before);
-    const now = progressValues(after);
-    const pending = old[pendingTime];
-    let key = "";
-    for (let column = 0; column < now.length; column++) {
-      if (now[column] === old[column]) continue;
-      const taken = takenOver.includes(column) && now[column] === pending;
-      key += taken ? `${column}<` : `${column}=${now[column]},`;
+    const changes = changesOf(progressValues(before), progressValues(after));
+    if (changes.every((change) => change === stays)) return;
+    const last = this.#groups.length - 1;
+    for (let index = last; index >= 0 && index > last - comparedGroups; index--) {
+      const group = this.#groups[index];
+      if (group !== undefined && areEqual(group.changes, changes)) {
+        group.seqs.push(after.seq);
+        return;
+      }
     }
-    if (key === "") return;
-    const group = this.#groups.get(key);
-    if (group === undefined) this.#groups.set(key, groupOf(old, now, after.seq));
-    else group.seqs.push(after.seq);
+    this.#groups.push({ changes, seqs: [after.seq] });
   }
 
   run(connection: Connection): void {
-    for (const { assignments, values, seqs } of this.#groups.values()) {
-      const { one, many } = textsOf(assignments);
+    for (const { changes, seqs } of this.#groups) {
+      const { one, many } = textsOf(changes);
+      const values = changes.filter((change): change is ColumnValue => typeof change !== "symbol");
       const [first] = seqs;
       if (seqs.length === 1 && first !== undefined) connection.run(one, ...values, first);
       else connection.run(many, ...values, `[${seqs.join(",")}]`);
@@ -50,27 +56,29 @@ export class ProgressUpdates {
   }
 }
 
-function groupOf(old: readonly SqliteValue[], now: readonly SqliteValue[], seq: number): Group {
-  const assignments: string[] = [];
-  const values: SqliteValue[] = [];
-  for (const [column, value] of now.entries()) {
-    if (value === old[column]) continue;
-    const name = progressColumns[column] ?? "";
-    if (takenOver.includes(column) && value === old[pendingTime]) {
-      assignments.push(`${name} = ${progressColumns[pendingTime]}`);
-    } else {
-      assignments.push(`${name} = ?`);
-      values.push(value);
-    }
-  }
-  return { assignments: assignments.join(", "), values, seqs: [seq] };
+function changesOf(old: readonly ColumnValue[], now: readonly ColumnValue[]): Change[] {
+  return now.map((value, column): Change => {
+    if (value === old[column]) return stays;
+    return value === old[pendingTime] && takers.includes(column) ? takesPending : value;
+  });
 }
 
-function textsOf(assignments: string): { readonly one: string; readonly many: string } {
-  const known = texts.get(assignments);
+function areEqual(left: readonly Change[], right: readonly Change[]): boolean {
+  for (let column = 0; column < left.length; column++) if (left[column] !== right[column]) return false;
+  return true;
+}
+
+function textsOf(changes: readonly Change[]): { readonly one: string; readonly many: string } {
+  const assignments: string[] = [];
+  for (const [column, change] of changes.entries()) {
+    const to = change === takesPending ? progressColumns[pendingTime] : "?";
+    if (change !== stays) assignments.push(`${progressColumns[column]} = ${to}`);
+  }
+  const assigned = assignments.join(", ");
+  const known = texts.get(assigned);
   if (known !== undefined) return known;
-  const update = `UPDATE azoth_tasks SET ${assignments} WHERE seq`;
+  const update = `UPDATE azoth_tasks SET ${assigned} WHERE seq`;
   const made = { one: `${update} = ?`, many: `${update} IN (SELECT value FROM json_each(?))` };
-  texts.set(assignments, made);
+  texts.set(assigned, made);
   return made;
 }
