@@ -13,9 +13,6 @@ import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { HandlerAdmission } from "./admission.ts";
 import { HandlerRun, failure, type Result } from "./handler-run.ts";
 
-/** How long claimed tasks may be started one after the other before everything else in the process gets its turn. */
-const longestBurstMs = 5;
-
 /** Something to be recorded of a run. */
 export interface Report {
   readonly handlerRun: HandlerRun;
@@ -144,7 +141,7 @@ export class Executor {
       const nowMs = core.clock.now();
       if (this.#pausing === undefined) this.#burstSinceMs = nowMs;
       const pause = this.#pause();
-      if (Math.abs(nowMs - this.#burstSinceMs) >= longestBurstMs) {
+      if (Math.abs(nowMs - this.#burstSinceMs) >= core.options.eventLoopBudgetMs) {
         void pause.then(() => this.#fill());
         break;
       }

@@ -4,6 +4,7 @@ import { parseSignal } from "../abort-signal.ts";
 import { AzothError, quote, within } from "../errors.ts";
 import { maxTasksPerCall } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
+import { Pace } from "../pace.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
 import type { PostgresClient } from "../store/engine.ts";
 import type { StoreCore } from "../store/store-core.ts";
@@ -89,10 +90,7 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
 
   /** Schedules up to 10,000 tasks in one commit: all of them, or none if one is refused. @throws as `scheduleTask` */
   async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
-    const admitting = listOfRequests(requests).map((request, index) => this.#admit(request, index));
-    const admitted = admitting.every(isAdmitted)
-      ? admitting
-      : await Promise.all(admitting.map(async (task) => await task));
+    const admitted = await this.#admitAll(listOfRequests(requests));
     return await this.#core.queue.submit({
       taskIds: givenIds(admitted),
       run: (work) => scheduleAllInWork(work, this.#core.ids, admitted),
@@ -232,6 +230,19 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.stop();
+  }
+
+  async #admitAll(requests: readonly ScheduleTaskRequest[]): Promise<readonly AdmittedTask[]> {
+    const pace = new Pace(this.#core.options.eventLoopBudgetMs);
+    const admitting: (AdmittedTask | Promise<AdmittedTask>)[] = [];
+    for (const [index, request] of requests.entries()) {
+      const task = this.#admit(request, index);
+      // One that is refused while others are still looked at is not unhandled: it is told of below.
+      if (!isAdmitted(task)) task.catch(() => {});
+      admitting.push(task);
+      if (pace.isSpent) await pace.pause();
+    }
+    return admitting.every(isAdmitted) ? admitting : await Promise.all(admitting.map(async (task) => await task));
   }
 
   #admit(request: ScheduleTaskRequest, index: number): AdmittedTask | Promise<AdmittedTask> {

@@ -42,7 +42,11 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
   const { starts = [], freeSlots, ahead = 0 } = plan;
   const concerned = [...starts, ...plan.reports.map(({ handlerRun }) => handlerRun)];
   await work.preloadBySeq(concerned.map(({ state }) => state.seq));
-  const begun = starts.filter((handlerRun) => begin(work, handlerRun));
+  const begun: HandlerRun[] = [];
+  for (const handlerRun of starts) {
+    if (begin(work, handlerRun)) begun.push(handlerRun);
+    if (work.pace.isSpent) await work.pace.pause();
+  }
   const recorded: (readonly LifecycleEvent[])[] = [];
   const held: Report[] = [];
   for (const report of plan.reports) {
@@ -55,6 +59,7 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
       recorded.push([]);
       held.push(report);
     }
+    if (work.pace.isSpent) await work.pace.pause();
   }
   const taken = freeSlots + ahead > 0 ? await take(work, plan) : [];
   return {
@@ -93,6 +98,7 @@ async function take(work: Work, { instance, freeSlots, ahead = 0, taskTypes }: T
     const kind = taken.length < freeSlots ? "start" : "claim";
     const { events, state: after } = work.dispatch(state, { kind, instance });
     if (events.length > 0) taken.push(after);
+    if (work.pace.isSpent) await work.pace.pause();
   }
   return taken;
 }

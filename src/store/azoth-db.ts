@@ -27,6 +27,11 @@ export interface AzothDbOptions {
   /** How long a transaction's callback may hold the write lock. Defaults to "5s". */
   readonly transactionTimeout?: Duration;
   /**
+   * How long a commit's work, or a burst of short runs, may hold the event loop before everything else in the process
+   * has its turn. Less makes the process more responsive, more makes the store a little faster. Defaults to "5ms".
+   */
+  readonly eventLoopBudget?: Duration;
+  /**
    * How often to look for commits of other processes, where they are not told; 0 neither looks nor listens.
    * Defaults to "50ms".
    */
@@ -49,6 +54,7 @@ const optionKeys = [
   "durability",
   "busyTimeout",
   "transactionTimeout",
+  "eventLoopBudget",
   "noticeInterval",
   "maxPayloadBytes",
   "clock",
@@ -128,6 +134,7 @@ export class AzothDb implements AsyncDisposable {
     const transactionTimeoutMs = parseDuration(transactionTimeout, { what: "transactionTimeout", minMs: 1 });
     const noticeIntervalMs = parseDuration(noticeInterval, { what: "noticeInterval" });
     const busyTimeoutMs = parseDuration(busyTimeout, { what: "busyTimeout" });
+    const eventLoopBudgetMs = parseDuration(given.eventLoopBudget ?? "5ms", { what: "eventLoopBudget", minMs: 1 });
     const { clock = systemClock, random = systemRandom, sqliteDriver } = given;
     const { schema, maxConnections } = given;
     const engine = await openEngine(location, {
@@ -139,7 +146,7 @@ export class AzothDb implements AsyncDisposable {
       ...(schema === undefined ? {} : { schema: parseName(schema, "schema", "INVALID_OPTION") }),
       ...(maxConnections === undefined ? {} : { maxConnections }),
     });
-    const settings = { maxPayloadBytes, transactionTimeoutMs, noticeIntervalMs, busyTimeoutMs };
+    const settings = { maxPayloadBytes, transactionTimeoutMs, eventLoopBudgetMs, noticeIntervalMs, busyTimeoutMs };
     const makeFile: MakeFile = (file, fill) => makeStoreFile(file, { busyTimeoutMs, sqliteDriver }, fill);
     return new AzothDb(new StoreCore(engine, clock, random, settings), makeFile);
   }

@@ -4,6 +4,7 @@ import type { Admission } from "../tasks/request.ts";
 import { WriteCollision } from "./engine.ts";
 import type { StoreCore } from "./store-core.ts";
 import { OpenTransaction, type Transaction } from "./transaction.ts";
+import { Pace } from "../pace.ts";
 import { Work } from "./work.ts";
 
 /** What can be done in a transaction that the user has open. Statements of their own they run on their client. */
@@ -21,7 +22,8 @@ export function joinTransaction(core: StoreCore, client: unknown, admission: Adm
   const attempt = <T>(call: (open: OpenTransaction) => Promise<T>): Promise<T> =>
     joined.attempt(async (transaction) => {
       const tzdata = process.versions.tz ?? "unknown";
-      const work = new Work(transaction, { nowMs: core.clock.now(), tzdata }, core.random);
+      const outside = { context: { nowMs: core.clock.now(), tzdata }, draw: core.random };
+      const work = new Work(transaction, outside, new Pace(core.options.eventLoopBudgetMs));
       const result = await call(new OpenTransaction(core, work, admission));
       await work.flush();
       return result;

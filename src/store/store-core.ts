@@ -10,6 +10,7 @@ import { WriteQueue } from "./write-queue.ts";
 export interface StoreOptions {
   readonly maxPayloadBytes: number;
   readonly transactionTimeoutMs: number;
+  readonly eventLoopBudgetMs: number;
   readonly noticeIntervalMs: number;
   readonly busyTimeoutMs: number;
 }
@@ -37,10 +38,11 @@ export class StoreCore {
       clock: this.clock,
       random,
       busyTimeoutMs: options.busyTimeoutMs,
+      eventLoopBudgetMs: options.eventLoopBudgetMs,
       onCommit: () => this.notices.announce(),
     });
     this.admission = {
-      admit: async (request) => {
+      admit: (request) => {
         return resolveRequest(request, { defaultsOf: () => builtInDefaults, maxPayloadBytes: options.maxPayloadBytes });
       },
     };

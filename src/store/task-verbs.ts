@@ -32,7 +32,12 @@ export async function scheduleAllInWork(
   await work.preload(givenIds(admitted));
   const isNew = ({ taskId }: AdmittedTask) => taskId === undefined || work.loaded(taskId) === null;
   await work.reserveSeqs(admitted.filter(isNew).length);
-  return admitted.map((task) => schedule(work, ids, task));
+  const scheduled: ScheduledTask[] = [];
+  for (const task of admitted) {
+    scheduled.push(schedule(work, ids, task));
+    if (work.pace.isSpent) await work.pace.pause();
+  }
+  return scheduled;
 }
 
 /** The ids that callers gave, without those that are to be generated. */

@@ -5,6 +5,7 @@
  * the engine before `flush`. Events get their positions there.
  */
 import { AzothError } from "../errors.ts";
+import type { Pace } from "../pace.ts";
 import type { DecisionContext, TaskCommand } from "../tasks/command.ts";
 import { decide } from "../tasks/decide.ts";
 import { encodeLifecycleData } from "../tasks/event-codec.ts";
@@ -34,6 +35,9 @@ export class TaskHeld extends Error {
   override readonly name = "TaskHeld";
 }
 
+/** Rows that are written at once, at most: large enough for the engine's batches, and some milliseconds of work. */
+const sliceSize = 500;
+
 interface Undo {
   readonly seq: number;
   readonly taskId: string;
@@ -43,8 +47,9 @@ interface Undo {
 
 export class Work {
   readonly engine: EngineTransaction;
-  readonly context: DecisionContext;
-  /** Reads the draw anew for each decision. */
+  readonly context: Omit<DecisionContext, "draw">;
+  /** Tells whoever has much to do in one unit when to pause. */
+  readonly pace: Pace;
   readonly #draw: () => number;
   readonly #byId = new Map<string, TaskState | null>();
   /** States before this Work touched them, by internal number: what is to be saved. */
@@ -60,10 +65,16 @@ export class Work {
   #drawnSeqs: readonly number[] = [];
   #usedSeqs = 0;
 
-  constructor(engine: EngineTransaction, context: Omit<DecisionContext, "draw">, draw: () => number) {
+  /** @param outside what decisions may depend on; each draws a number anew */
+  constructor(
+    engine: EngineTransaction,
+    { context, draw }: { readonly context: Omit<DecisionContext, "draw">; readonly draw: () => number },
+    pace: Pace,
+  ) {
     this.engine = engine;
+    this.context = context;
     this.#draw = draw;
-    this.context = { ...context, draw: 0 };
+    this.pace = pace;
   }
 
   /** Loads tasks in one go, so that later look-ups are answered from memory. */
@@ -168,7 +179,10 @@ export class Work {
     const staged = this.#staged;
     if (staged.length > 0) {
       this.#staged = [];
-      await this.engine.post(staged.map(({ event }) => event));
+      await this.#inSlices(
+        staged.map(({ event }) => event),
+        (events) => this.engine.post(events),
+      );
     }
     if (this.#before.size > 0) {
       const changes: TaskChange[] = [];
@@ -177,7 +191,14 @@ export class Work {
         if (after !== undefined) changes.push({ before, after });
       }
       this.#before.clear();
-      await this.engine.saveTasks(changes);
+      await this.#inSlices(changes, (slice) => this.engine.saveTasks(slice));
+    }
+  }
+
+  async #inSlices<Item>(items: readonly Item[], write: (slice: readonly Item[]) => Promise<void>): Promise<void> {
+    for (let from = 0; from < items.length; from += sliceSize) {
+      await write(items.length <= sliceSize ? items : items.slice(from, from + sliceSize));
+      if (this.pace.isSpent) await this.pace.pause();
     }
   }
 

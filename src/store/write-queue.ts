@@ -12,6 +12,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { type Clock, systemClock, yieldToEventLoop } from "../clock.ts";
 import { AzothError } from "../errors.ts";
+import { Pace } from "../pace.ts";
 import type { Random } from "../random.ts";
 import { type Engine, type EngineTransaction, WriteCollision } from "./engine.ts";
 import { TaskHeld, Work } from "./work.ts";
@@ -51,6 +52,8 @@ export interface WriteQueueOptions {
   readonly random: Random;
   /** How long a unit may ask for what another transaction holds. */
   readonly busyTimeoutMs: number;
+  /** How long a commit's work may hold the event loop in one piece. */
+  readonly eventLoopBudgetMs: number;
   /** Called after each commit, before its callers are answered. */
   readonly onCommit: () => void;
 }
@@ -152,7 +155,10 @@ export class WriteQueue {
         settled = [];
         const work = this.#workOn(transaction);
         await work.preload(batch.flatMap(({ unit }) => unit.taskIds ?? []));
-        for (const { unit } of batch) settled.push(await settle(work, unit));
+        for (const { unit } of batch) {
+          settled.push(await settle(work, unit));
+          if (work.pace.isSpent) await work.pace.pause();
+        }
         await work.finish();
       });
     } catch (error) {
@@ -240,8 +246,9 @@ export class WriteQueue {
   }
 
   #workOn(transaction: EngineTransaction): Work {
-    const { clock, random } = this.#options;
-    return new Work(transaction, { nowMs: clock.now(), tzdata: process.versions.tz ?? "unknown" }, random);
+    const { clock, random, eventLoopBudgetMs } = this.#options;
+    const context = { nowMs: clock.now(), tzdata: process.versions.tz ?? "unknown" };
+    return new Work(transaction, { context, draw: random }, new Pace(eventLoopBudgetMs));
   }
 }
 
