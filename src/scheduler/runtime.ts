@@ -15,7 +15,7 @@ import { Membership } from "./membership.ts";
 import type { SchedulerSettings } from "./options.ts";
 import { TaskLoop } from "./task-loop.ts";
 import { Ticker } from "./ticker.ts";
-import { takeTurn } from "./turn.ts";
+import { recordRuns } from "./turn.ts";
 
 /** After their signals, handlers get this long to settle before their tasks are released. */
 const settleMs = 1_000;
@@ -169,10 +169,10 @@ export class Runtime {
     }
   }
 
-  async #leave(work: Work, reports: Parameters<typeof takeTurn>[1]["reports"], givenBack: number): Promise<number> {
+  async #leave(work: Work, reports: Parameters<typeof recordRuns>[1]["reports"], givenBack: number): Promise<number> {
     const { maxLostClaims } = this.#options.settings;
     const { instance } = this.#membership;
-    await takeTurn(work, { instance, reports, freeSlots: 0, taskTypes: [], maxLostClaims });
+    await recordRuns(work, { reports, maxLostClaims });
     await work.flush();
     const locked = await work.engine.lockTasksRunBy(instance, Number.MAX_SAFE_INTEGER);
     const claimed = work.know(locked.tasks);

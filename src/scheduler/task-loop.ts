@@ -12,7 +12,7 @@ import type { TaskState } from "../tasks/task-state.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Executor, Report } from "./executor.ts";
 import { runFacts } from "./executor.ts";
-import { takeTurn } from "./turn.ts";
+import { recordRuns, takeDue } from "./turn.ts";
 
 /** While rounds follow each other closely, how often to look whether the runs still hold their claims. */
 const busyCheckMs = 50;
@@ -51,6 +51,8 @@ export class TaskLoop {
   #postponedUntilMs = 0;
   /** How many tasks to claim beyond the free slots: many while runs are short, none while they are long. */
   #ahead = 0;
+  /** True if the last time as many were due as could be taken. */
+  #moreDue = false;
   #lastTurnMs = Number.NEGATIVE_INFINITY;
   #gatheringSinceMs: number | undefined;
   /** Recordings in transactions of their own. */
@@ -95,7 +97,7 @@ export class TaskLoop {
     const mayTake = this.#accepting && executor.freeSlots > 0;
     const dueAtMs = mayTake && !hasNews ? await core.engine.reads.nextDueAt(taskTypes) : null;
     if (hasNews || (dueAtMs !== null && dueAtMs <= nowMs)) {
-      const turn = this.#turn();
+      const turn = this.#turn(!hasNews || this.#moreDue);
       this.#turning = turn.then(
         () => {},
         () => {},
@@ -163,36 +165,61 @@ export class TaskLoop {
     return dueAtMs === null ? pollIntervalMs : Math.max(0, Math.min(pollIntervalMs, dueAtMs - core.clock.now()));
   }
 
-  /** Resolves with whether anything was recorded or taken. */
-  async #turn(): Promise<boolean> {
-    const { core, executor, instance, taskTypes, maxLostClaims } = this.#options;
+  /** Records, and takes what is due. Resolves with whether anything was. */
+  async #turn(mayBeDue: boolean): Promise<boolean> {
+    // Submitted at the same time, the two are one commit. Where several may be open, each is done while the other waits,
+    // and a transaction that finds nothing due costs more than to look first.
+    const alike = this.#options.core.engine.writers === "one";
+    const outcomes = await Promise.allSettled([this.#record(), ...(alike || mayBeDue ? [this.#take()] : [])]);
+    for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
+    return outcomes.some((outcome) => outcome.status === "fulfilled" && outcome.value);
+  }
+
+  async #record(): Promise<boolean> {
+    const { core, executor, maxLostClaims } = this.#options;
     const { reports, apart } = this.#sorted(executor.takeReports());
     for (const report of apart) this.#recordApart(report);
     const starts = executor.unrecordedStarts;
     const begunAtMs = core.clock.now();
+    if (reports.length + starts.length === 0) {
+      this.#adaptAhead(0, begunAtMs);
+      return apart.length > 0;
+    }
     try {
-      const { begun, recorded, held, started, claimed } = await core.queue.submit({
-        run: (work) => {
-          // Only now: the write lock may have been waited for, and the scheduler been told to stop.
-          const freeSlots = this.#accepting ? executor.freeSlots : 0;
-          const ahead = this.#accepting ? Math.max(0, this.#ahead - executor.waiting) : 0;
-          const plan = { instance: instance(), reports, starts, freeSlots, ahead, taskTypes, maxLostClaims };
-          return takeTurn(work, plan);
-        },
+      const { begun, recorded, held } = await core.queue.submit({
+        run: (work) => recordRuns(work, { reports, starts, maxLostClaims }),
       });
       for (const handlerRun of begun) handlerRun.startIsRecorded = true;
       this.#adaptAhead(reports.length, begunAtMs);
-      executor.start(started);
-      executor.startWhenFree(claimed);
       executor.forgetReports(reports.filter((report) => !held.includes(report)));
       this.#postpone(held);
-      this.#announce(reports, recorded, started);
-      return reports.length + starts.length + apart.length > 0 || started.length + claimed.length > 0;
+      this.#announceEnds(reports, recorded);
+      return true;
     } catch (error) {
       // Nothing of it was committed: what was to be recorded waits for the next turn.
       executor.returnReports(reports);
       throw error;
     }
+  }
+
+  async #take(): Promise<boolean> {
+    const { core, executor, instance, taskTypes } = this.#options;
+    let limit = 0;
+    const { started, claimed } = await core.queue.submit({
+      beside: true,
+      run: (work) => {
+        // Only now: the write lock may have been waited for, and the scheduler been told to stop.
+        const freeSlots = this.#accepting ? executor.freeSlots : 0;
+        const ahead = this.#accepting ? Math.max(0, this.#ahead - executor.waiting) : 0;
+        limit = freeSlots + ahead;
+        return takeDue(work, { instance: instance(), freeSlots, ahead, taskTypes });
+      },
+    });
+    this.#moreDue = limit > 0 && started.length + claimed.length === limit;
+    executor.start(started);
+    executor.startWhenFree(claimed);
+    this.#announceStarts(started);
+    return started.length + claimed.length > 0;
   }
 
   /**
@@ -216,14 +243,16 @@ export class TaskLoop {
   }
 
   #recordApart(report: Report): void {
-    const { core, executor, telemetry, instance, taskTypes, maxLostClaims } = this.#options;
+    const { core, executor, telemetry, maxLostClaims } = this.#options;
     const reports = [report];
-    const plan = { instance: instance(), reports, freeSlots: 0, taskTypes, maxLostClaims };
     const record = async () => {
       try {
-        const { recorded } = await core.queue.submit({ exclusive: true, run: (work) => takeTurn(work, plan) });
+        const { recorded } = await core.queue.submit({
+          exclusive: true,
+          run: (work) => recordRuns(work, { reports, maxLostClaims }),
+        });
         executor.forgetReports(reports);
-        this.#announce(reports, recorded, []);
+        this.#announceEnds(reports, recorded);
       } catch (error) {
         const shown = error instanceof Error ? error : new Error(String(error));
         telemetry.emit({ name: "store.failed", what: "a handler's writes", error: shown, retryInMs: heldPauseMs });
@@ -297,19 +326,20 @@ export class TaskLoop {
     if (types.length > 0) telemetry.emit({ name: "tasks.unhandled", types });
   }
 
-  #announce(
-    reports: readonly Report[],
-    recorded: readonly (readonly LifecycleEvent[])[],
-    claimed: readonly TaskState[],
-  ): void {
+  #announceEnds(reports: readonly Report[], recorded: readonly (readonly LifecycleEvent[])[]): void {
     const { telemetry } = this.#options;
     if (!telemetry.observed) return;
     for (const [index, { handlerRun }] of reports.entries()) {
       for (const event of recorded[index] ?? []) announceEnd(telemetry, runFacts(handlerRun), event);
     }
-    for (const { seq, taskId, taskType, run } of claimed) {
+  }
+
+  #announceStarts(started: readonly TaskState[]): void {
+    const { telemetry } = this.#options;
+    if (!telemetry.observed) return;
+    for (const { seq, taskId, taskType, run } of started) {
       if (run === null) continue;
-      const facts = { taskId, taskType, executionId: `${seq}.${run.number}`, attempt: run.attempt };
+      const facts = { taskId, taskType, executionId: executionIdOf(seq, run.number), attempt: run.attempt };
       telemetry.emit({ name: "task.started", ...facts, latenessMs: Math.max(0, run.startedAtMs - run.scheduledForMs) });
     }
   }

@@ -1,7 +1,7 @@
 /**
- * One turn of the loop, as one unit of work: record what has finished, then take what is due.
+ * One turn of the loop, as two units of work: record what has begun and finished, and take what is due.
  *
- * Both ride in the same commit, together with the commands of callers that wait at that moment.
+ * With one writer both ride in the same commit, together with the commands of callers that wait at that moment.
  */
 import { WriteCollision } from "../store/engine.ts";
 import { TaskHeld, type Work } from "../store/work.ts";
@@ -12,34 +12,40 @@ import type { DeferredWrites } from "./deferred-writes.ts";
 import { failure, failureOf, type HandlerRun, type Result } from "./handler-run.ts";
 import type { Report } from "./executor.ts";
 
-export interface TurnPlan {
-  readonly instance: number;
+export interface Recording {
   readonly reports: readonly Report[];
   /** Runs of tasks claimed ahead, which have started since. */
   readonly starts?: readonly HandlerRun[];
-  /** How many tasks may be started. */
-  readonly freeSlots: number;
-  /** How many more may be claimed, to be started later. */
-  readonly ahead?: number;
-  readonly taskTypes: readonly string[];
   readonly maxLostClaims: number;
 }
 
-export interface TurnResult {
+export interface Recorded {
   /** Of `starts`, those whose start is recorded. */
   readonly begun: readonly HandlerRun[];
   /** What was decided of each report, in their order. */
   readonly recorded: readonly (readonly LifecycleEvent[])[];
   /** Reports that were not recorded, because another transaction holds their tasks. */
   readonly held: readonly Report[];
+}
+
+export interface Taking {
+  readonly instance: number;
+  /** How many tasks may be started. */
+  readonly freeSlots: number;
+  /** How many more may be claimed, to be started later. */
+  readonly ahead: number;
+  readonly taskTypes: readonly string[];
+}
+
+export interface Taken {
   /** Tasks to be started once this is committed. */
   readonly started: readonly TaskState[];
   /** Tasks that were claimed ahead. */
   readonly claimed: readonly TaskState[];
 }
 
-export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> {
-  const { starts = [], freeSlots, ahead = 0 } = plan;
+export async function recordRuns(work: Work, plan: Recording): Promise<Recorded> {
+  const { starts = [] } = plan;
   const concerned = [...starts, ...plan.reports.map(({ handlerRun }) => handlerRun)];
   await work.preloadBySeq(concerned.map(({ state }) => state.seq));
   const begun: HandlerRun[] = [];
@@ -61,14 +67,29 @@ export async function takeTurn(work: Work, plan: TurnPlan): Promise<TurnResult> 
     }
     if (work.pace.isSpent) await work.pace.pause();
   }
-  const taken = freeSlots + ahead > 0 ? await take(work, plan) : [];
-  return {
-    begun,
-    recorded,
-    held,
-    started: taken.filter(({ phase }) => phase === "running"),
-    claimed: taken.filter(({ phase }) => phase === "claimed"),
-  };
+  return { begun, recorded, held };
+}
+
+export async function takeDue(work: Work, { instance, freeSlots, ahead, taskTypes }: Taking): Promise<Taken> {
+  const limit = freeSlots + ahead;
+  if (limit === 0) return { started: [], claimed: [] };
+  // What was just recorded may be due again.
+  await work.flush();
+  const { nowMs } = work.context;
+  const [due, lives] = await Promise.all([
+    work.engine.lockDueTasks({ taskTypes, nowMs, limit }),
+    // Who was taken for dead claims nothing before it has a new number: nobody would take such a claim over.
+    work.engine.holdInstance(instance),
+  ]);
+  const started: TaskState[] = [];
+  const claimed: TaskState[] = [];
+  for (const state of work.know(lives ? due : [])) {
+    const isStart = started.length < freeSlots;
+    const { events, state: after } = work.dispatch(state, { kind: isStart ? "start" : "claim", instance });
+    if (events.length > 0) (isStart ? started : claimed).push(after);
+    if (work.pace.isSpent) await work.pace.pause();
+  }
+  return { started, claimed };
 }
 
 /** Returns false if another transaction holds the task: its start is recorded with a later turn, or with its end. */
@@ -83,28 +104,8 @@ function begin(work: Work, { state: { seq }, run }: HandlerRun): boolean {
   }
 }
 
-async function take(work: Work, { instance, freeSlots, ahead = 0, taskTypes }: TurnPlan): Promise<TaskState[]> {
-  // What was just recorded may be due again.
-  await work.flush();
-  const { nowMs } = work.context;
-  const [due, lives] = await Promise.all([
-    work.engine.lockDueTasks({ taskTypes, nowMs, limit: freeSlots + ahead }),
-    // Who was taken for dead claims nothing before it has a new number: nobody would take such a claim over.
-    work.engine.holdInstance(instance),
-  ]);
-  if (!lives) return [];
-  const taken: TaskState[] = [];
-  for (const state of work.know(due)) {
-    const kind = taken.length < freeSlots ? "start" : "claim";
-    const { events, state: after } = work.dispatch(state, { kind, instance });
-    if (events.length > 0) taken.push(after);
-    if (work.pace.isSpent) await work.pace.pause();
-  }
-  return taken;
-}
-
 /** Records what a report tells, and returns what was decided. */
-function record(work: Work, report: Report, plan: TurnPlan): readonly LifecycleEvent[] {
+function record(work: Work, report: Report, plan: Recording): readonly LifecycleEvent[] {
   const { handlerRun, result, settled } = report;
   const { run } = handlerRun;
   const state = reportedTask(work, report);
@@ -127,7 +128,7 @@ async function recordNested(
   work: Work,
   report: Report,
   writes: DeferredWrites,
-  plan: TurnPlan,
+  plan: Recording,
 ): Promise<readonly LifecycleEvent[]> {
   const { handlerRun, result } = report;
   const { run } = handlerRun;
@@ -165,7 +166,7 @@ function end(
   work: Work,
   state: TaskState,
   { handlerRun: { run, stopReason }, result }: Ended,
-  { maxLostClaims }: TurnPlan,
+  { maxLostClaims }: Recording,
 ): readonly LifecycleEvent[] {
   const { event, outcome } = result;
   if (holdsClaim(state, run.number)) {

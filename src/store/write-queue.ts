@@ -22,6 +22,8 @@ export interface Unit<T> {
   readonly taskIds?: readonly string[];
   /** It runs user code, and so must not run twice. Any other unit is done again if its transaction collides with another. */
   readonly exclusive?: boolean;
+  /** Where several transactions may be open, it gets one beside those of the queue: one such unit at a time. */
+  readonly beside?: boolean;
   readonly run: (work: Work) => Promise<T>;
 }
 
@@ -104,7 +106,7 @@ export class WriteQueue {
     if (this.#closed) return Promise.reject(closedError());
     return new Promise<T>((resolve, reject) => {
       const waiting = { unit, resolve: resolve as (value: unknown) => void, reject };
-      if (unit.exclusive === true && this.#options.engine.writers === "many") {
+      if ((unit.exclusive === true || unit.beside === true) && this.#options.engine.writers === "many") {
         this.#keep(this.#answerApart(waiting));
         return;
       }
@@ -234,7 +236,7 @@ export class WriteQueue {
             await work.finish();
             return result;
           },
-          { patient },
+          unit.beside === true ? undefined : { patient },
         );
         onCommit();
         return value;
