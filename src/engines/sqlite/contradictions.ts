@@ -5,6 +5,8 @@ interface LogStand {
   readonly count: number;
   readonly low: number | null;
   readonly high: number | null;
+  /** The position of the first event that is no JSON. */
+  readonly unreadable: number | null;
   readonly given: number | null;
   readonly holes: number | null;
 }
@@ -13,6 +15,7 @@ interface LogStand {
 export function findContradiction(connection: Connection): string | null {
   const log = connection.get<LogStand>(
     `SELECT count(*) AS count, min(position) AS low, max(position) AS high,
+       min(iif(json_valid(data), NULL, position)) AS unreadable,
        (SELECT seq FROM sqlite_sequence WHERE name = 'azoth_events') AS given,
        (SELECT last FROM azoth_sequences WHERE name = 'holes') AS holes FROM azoth_events`,
   );
@@ -24,13 +27,11 @@ export function findContradiction(connection: Connection): string | null {
     const missing = holes === 0 ? "" : `, ${holes} of them without an event`;
     return `the log has ${log.count} events${span}, and ${given} positions were given out${missing}`;
   }
-  const unreadable = connection.get<{ position: number }>(
-    "SELECT min(position) AS position FROM azoth_events WHERE NOT json_valid(data) HAVING position IS NOT NULL",
-  );
-  if (unreadable !== undefined) return `the event at position ${unreadable.position} is no JSON`;
+  const unreadable = log?.unreadable ?? null;
+  if (unreadable !== null) return `the event at position ${unreadable} is no JSON`;
   const numbers = connection.get<{ given: number; used: number }>(
     `SELECT (SELECT last FROM azoth_sequences WHERE name = 'task') AS given,
-       max(coalesce((SELECT max(seq) FROM azoth_tasks), 0), coalesce((SELECT max(task) FROM azoth_events), 0)) AS used`,
+       max(coalesce((SELECT max(seq) FROM azoth_tasks), 0), coalesce((SELECT max(task) FROM azoth_events WHERE task IS NOT NULL), 0)) AS used`,
   );
   if (numbers !== undefined && numbers.used > numbers.given) {
     return `task number ${numbers.used} is in use, and only ${numbers.given} were given out`;

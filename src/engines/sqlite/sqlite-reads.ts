@@ -11,6 +11,8 @@ import type {
   SqlRow,
   SqlValue,
   StateCount,
+  TaskLogPage,
+  TaskLogQuery,
   TaskQuery,
   TasksWithEvents,
 } from "../../store/engine.ts";
@@ -21,6 +23,7 @@ import { isUnfinished, readCounters, readExtent } from "./copying.ts";
 import type { Connection } from "./driver.ts";
 import { lastPosition, readEvents, readLogged, readTaskEvents } from "./event-rows.ts";
 import type { Names } from "./names.ts";
+import { completeTasks } from "../task-columns.ts";
 import { storeError } from "./sqlite-errors.ts";
 import { TaskRows } from "./task-rows.ts";
 import { queryUserSql } from "./user-sql.ts";
@@ -42,10 +45,14 @@ export class SqliteReads implements EngineReads {
     return this.#read(() => readEvents(this.#connection, this.#names, query));
   }
 
-  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<TasksWithEvents> {
+  readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage> {
+    return this.#read(() => readTaskEvents(this.#connection, this.#names, query));
+  }
+
+  readTasksWithEvents(query: TaskLogQuery): Promise<TasksWithEvents> {
     return this.#readSnapshot(() => {
-      const events = readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
-      return { events, ...this.#tasks.between(fromSeq, toSeq) };
+      const page = readTaskEvents(this.#connection, this.#names, query);
+      return { ...page, ...this.#tasks.between(...completeTasks(query, page)) };
     });
   }
 

@@ -13,15 +13,16 @@ import type {
   NewEvent,
   SqlRow,
   SqlValue,
-  StoredEvent,
   TaskChange,
+  TaskLogPage,
+  TaskLogQuery,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
 import * as coordination from "./coordination.ts";
 import * as copying from "./copying.ts";
 import { refuseBrokenKeys, tablesWithDeferredKeys } from "./deferred-keys.ts";
 import type { Connection } from "./driver.ts";
-import { appendEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
+import { appendEvents, readEvents, readTaskEvents, tasksTouched } from "./event-rows.ts";
 import type { Names } from "./names.ts";
 import { taskIndexes, taskTable } from "./schema.ts";
 import { type RunningTasks, TaskRows } from "./task-rows.ts";
@@ -140,12 +141,12 @@ export class SqliteTransaction implements EngineTransaction {
   /** Whoever is in a write transaction is the only one. */
   async lockAllTasks(): Promise<void> {}
 
-  async tasksTouchedSince(position: number): Promise<number[]> {
-    return tasksTouchedSince(this.#connection, position);
+  async tasksTouched(afterPosition: number, toPosition: number): Promise<number[]> {
+    return tasksTouched(this.#connection, afterPosition, toPosition);
   }
 
-  async readTaskEvents(fromSeq: number, toSeq: number): Promise<StoredEvent[]> {
-    return readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
+  async readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage> {
+    return readTaskEvents(this.#connection, this.#names, query);
   }
 
   async swapRebuilt(rebuild: number): Promise<void> {
