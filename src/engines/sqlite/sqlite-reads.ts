@@ -20,7 +20,7 @@ import type { TaskState } from "../../tasks/task-state.ts";
 import { findContradiction } from "./contradictions.ts";
 import { listCheckpoints, listDeadLetters, listInstances } from "./coordination.ts";
 import { isUnfinished, readCounters, readExtent } from "./copying.ts";
-import type { Connection } from "./driver.ts";
+import type { Connection, SqliteDriver } from "./driver.ts";
 import { lastPosition, readEvents, readLogged, readTaskEvents } from "./event-rows.ts";
 import type { Names } from "./names.ts";
 import { completeTasks } from "../task-columns.ts";
@@ -34,7 +34,11 @@ export class SqliteReads implements EngineReads {
   readonly #tasks: TaskRows;
   readonly #location: string;
 
-  constructor(connection: Connection, names: Names, location: string) {
+  readonly #driver: SqliteDriver;
+  readonly #checks = new Set<Promise<unknown>>();
+
+  constructor(connection: Connection, names: Names, location: string, driver: SqliteDriver) {
+    this.#driver = driver;
     this.#connection = connection;
     this.#names = names;
     this.#tasks = new TaskRows(connection, names);
@@ -105,11 +109,21 @@ export class SqliteReads implements EngineReads {
     return this.#read(() => queryUserSql(this.#connection, sql, parameters));
   }
 
-  checkIntegrity(): Promise<string | null> {
-    return this.#readSnapshot(() => {
-      const found = this.#connection.get<{ quick_check: string }>("PRAGMA quick_check(1)")?.quick_check ?? "ok";
-      return found === "ok" ? findContradiction(this.#connection) : found;
-    });
+  async checkIntegrity(): Promise<string | null> {
+    const check = findContradiction(this.#connection, this.#location, this.#driver);
+    this.#checks.add(check);
+    try {
+      return await check;
+    } catch (error) {
+      throw storeError(error, this.#location);
+    } finally {
+      this.#checks.delete(check);
+    }
+  }
+
+  /** Resolves when no other thread has the file open. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#checks);
   }
 
   counters(): Promise<ReadCounters> {

@@ -127,7 +127,11 @@ export class SqliteTransaction implements EngineTransaction {
 
   async beginRebuild(): Promise<number> {
     this.#connection.exec("DROP TABLE IF EXISTS azoth_tasks_rebuilt");
-    this.#connection.exec(taskTable("azoth_tasks_rebuilt"));
+    // With its indexes: to make them of a full table would hold the event loop, and all who want to write.
+    const plain = `SELECT 1 FROM sqlite_schema
+      WHERE type = 'index' AND name IN ('azoth_tasks_by_id', 'azoth_tasks_due', 'azoth_tasks_running')`;
+    const suffix = this.#connection.get(plain) === undefined ? "" : "_rebuilt";
+    this.#connection.exec(`${taskTable("azoth_tasks_rebuilt")}${taskIndexes("azoth_tasks_rebuilt", suffix)}`);
     const sql = `INSERT INTO azoth_sequences VALUES ('rebuild', 1)
       ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last`;
     return Number(this.#connection.get<{ last: number }>(sql)?.last);
@@ -160,7 +164,6 @@ export class SqliteTransaction implements EngineTransaction {
     } finally {
       this.#connection.exec("PRAGMA legacy_alter_table = OFF");
     }
-    this.#connection.exec(taskIndexes);
   }
 
   async beginCopy(): Promise<boolean> {
