@@ -1,6 +1,13 @@
 /** The columns of a task's row, the same in each database, and the state that they hold. */
 import { AzothError, quote } from "../errors.ts";
-import { type Contradiction, decodeDefinition, dueAtMs, encodeDefinition } from "../store/engine.ts";
+import {
+  type Contradiction,
+  decodeDefinition,
+  dueAtMs,
+  encodeDefinition,
+  type TaskLogPage,
+  type TaskLogQuery,
+} from "../store/engine.ts";
 import type { Phase, Run, TaskDefinition, TaskState } from "../tasks/task-state.ts";
 
 export type ColumnValue = string | number | null;
@@ -140,16 +147,17 @@ export function phaseNumber(phase: Phase): number {
   return phases.indexOf(phase);
 }
 
+/** Columns whose values follow from the state. */
+const followingColumns: readonly string[] = ["priority", ...progressColumns];
+
 /** The first column of a row that is not what its state makes it. */
 export function contradictionIn(row: TaskRow, state: TaskState): Contradiction | undefined {
-  const columns = ["priority", ...progressColumns];
   const expected = [state.definition.priority, ...progressValues(state)];
-  for (const [index, column] of columns.entries()) {
-    const stored = row[column] ?? null;
-    if (stored === expected[index]) continue;
-    return { seq: state.seq, taskId: state.taskId, field: fieldOf(column), expected: expected[index], stored };
-  }
-  return undefined;
+  const index = expected.findIndex((value, at) => value !== row[followingColumns[at] as string]);
+  const column = followingColumns[index];
+  if (column === undefined) return undefined;
+  const { seq, taskId } = state;
+  return { seq, taskId, field: fieldOf(column), expected: expected[index], stored: row[column] };
 }
 
 /** In the order in which due tasks are taken: by due time, then priority, then age. */
@@ -186,4 +194,12 @@ function runOf(row: TaskRow): Run | null {
 function fieldOf(column: string): string {
   if (column.startsWith("run_") && column !== "run_at_ms") return "run";
   return column.replace(/_([a-z])/g, (_, letter: string) => letter.toUpperCase());
+}
+
+/**
+ * The rows that go with a page of the log by tasks: from which number to which, and how many at the most. Each event
+ * explains one row at the most, and what was read before explains one: among two more there is one that nothing explains.
+ */
+export function completeTasks({ after, toSeq, limit }: TaskLogQuery, { next }: TaskLogPage): [number, number, number] {
+  return [after.seq, next === null ? toSeq : next.seq - 1, limit + 2];
 }

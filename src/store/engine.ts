@@ -147,10 +147,43 @@ export interface Contradiction {
   readonly stored: unknown;
 }
 
-/** Tasks as they are stored, and as the log tells of them. */
-export interface TasksWithEvents {
+/** An event of a task, as far as a fold needs it. */
+export interface TaskLogEvent extends Pick<LoggedEvent, "position" | "type" | "atMs" | "run"> {
+  readonly task: number;
+  /** Null if nobody asked for the data of its type. */
+  readonly data: string | null;
+}
+
+/** A place in the log as it is read task by task: behind an event of a task. */
+export interface TaskLogPlace {
+  readonly seq: number;
+  readonly position: number;
+}
+
+/** A page of the log as it is read task by task. */
+export interface TaskLogQuery {
+  readonly after: TaskLogPlace;
+  /** The last task. */
+  readonly toSeq: number;
+  /** The last position. */
+  readonly upTo: number;
+  /** The most events of one page; events of large data make it end earlier, and never before the first. */
+  readonly limit: number;
+  /** Whether the data of a type is wanted. */
+  readonly wants: (type: string) => boolean;
+}
+
+export interface TaskLogPage {
+  /** By task and position. */
+  readonly events: readonly TaskLogEvent[];
+  /** Where the next page begins: all tasks before it are complete. Null at the end. */
+  readonly next: TaskLogPlace | null;
+}
+
+/** Tasks as the log tells of them, and as they are stored. */
+export interface TasksWithEvents extends TaskLogPage {
+  /** Those from the task at the beginning of the page to the last one that is complete; if they are more than the page can explain, not all. */
   readonly rows: readonly TaskState[];
-  readonly events: readonly StoredEvent[];
   /** What the rows hold beside the states, and hold wrongly. */
   readonly contradictions: readonly Contradiction[];
 }
@@ -186,8 +219,10 @@ export interface Snapshot {
 export interface EngineReads {
   /** A page of the log, never beyond a position that a transaction in progress may still fill; a task's own events are all there are. */
   readEvents(query: EventQuery): Promise<EventPage>;
-  /** The tasks with internal numbers in [fromSeq, toSeq] and all their events, by task and position, of one snapshot. */
-  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<TasksWithEvents>;
+  /** A page of the log by tasks. */
+  readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage>;
+  /** The same with the rows of the tasks, of one snapshot. */
+  readTasksWithEvents(query: TaskLogQuery): Promise<TasksWithEvents>;
   /** The position of the last event before which nothing can be added any more; 0 for an empty log. */
   lastPosition(): Promise<number>;
   /** The highest internal task number ever given out. */
@@ -259,10 +294,10 @@ export interface EngineTransaction {
   saveRebuilt(rebuild: number, states: readonly TaskState[]): Promise<void>;
   /** Keeps other transactions from changing tasks until the end of this one. Rejects with STORE_BUSY if they do not let it. */
   lockAllTasks(): Promise<void>;
-  /** Internal numbers of the tasks that have events after a position. */
-  tasksTouchedSince(position: number): Promise<number[]>;
-  /** All events of the tasks with internal numbers in [fromSeq, toSeq], by task and then position. */
-  readTaskEvents(fromSeq: number, toSeq: number): Promise<StoredEvent[]>;
+  /** Internal numbers of the tasks that have events after a position and up to another, growing. */
+  tasksTouched(afterPosition: number, toPosition: number): Promise<number[]>;
+  /** A page of the log by tasks, as this transaction sees it. */
+  readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage>;
   /** Puts the filled copy in the place of the live projection. Rejects with STORE_BUSY if another rebuild has begun since. */
   swapRebuilt(rebuild: number): Promise<void>;
 

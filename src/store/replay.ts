@@ -1,8 +1,10 @@
 /**
  * Proves and restores `replay(log) == state`.
  *
- * Both walk the tasks by ranges of their internal numbers and fold each one's own events, so memory stays flat
- * however long the log is, and every range is compared within one snapshot while writers go on.
+ * Both read the log task by task, in pages of so many events that one is folded within some milliseconds, and between
+ * two pages everything else has its turn. A task with more events than a page is folded on with the next one: what is in
+ * the log of a task never changes, and only the last page has to be of one moment with the stored row. So memory stays
+ * flat and the event loop free, however long the log is and however it spreads over the tasks.
  */
 import { parseSignal } from "../abort-signal.ts";
 import { yieldToEventLoop } from "../clock.ts";
@@ -13,13 +15,31 @@ import { decodeLifecycleData, encodeDefinition } from "../tasks/event-codec.ts";
 import { isLifecycleType, type LifecycleEvent, type LifecycleType } from "../tasks/events.ts";
 import { evolve } from "../tasks/evolve.ts";
 import type { Run, TaskState } from "../tasks/task-state.ts";
-import type { Contradiction, EngineReads, EngineTransaction, StoredEvent, TasksWithEvents } from "./engine.ts";
+import type {
+  Contradiction,
+  EngineReads,
+  EngineTransaction,
+  TaskLogEvent,
+  TaskLogPage,
+  TaskLogQuery,
+  TasksWithEvents,
+} from "./engine.ts";
 import type { StoreCore } from "./store-core.ts";
 
-/** Tasks per step. */
-const rangeSize = 500;
+/** Events in one page: a bound for the time that one step holds the event loop. */
+const pageEvents = 1_000;
+/** States in one commit of a rebuild. */
+const commitStates = 500;
+/** A rebuild has caught up with the schedulers when no more tasks than this have changed since: the rest is done while they wait. */
+const fewTasks = 1_000;
+/** How often a rebuild tries to catch up. */
+const catchUps = 10;
+/** Positions in one look for the tasks that have changed. */
+const lookPositions = 10_000;
+/** Tasks between two that have changed are read along with them, if they are so few. */
+const worthReading = 20;
 
-/** How far a rebuild or verification has come, in tasks. */
+/** How far a rebuild or verification has come: in tasks, and how many events it has read. */
 export interface ReplayProgress {
   readonly done: number;
   readonly total: number;
@@ -60,24 +80,73 @@ function parseOptions(options: ReplayOptions): ReplayOptions {
   return given;
 }
 
+/** All there is, from before the first number, so that no row can stand outside. */
+const wholeLog: TaskLogQuery = {
+  after: { seq: Number.MIN_SAFE_INTEGER, position: 0 },
+  toSeq: Number.MAX_SAFE_INTEGER,
+  upTo: Number.MAX_SAFE_INTEGER,
+  limit: pageEvents,
+  wants: isLifecycleType,
+};
+
 /**
- * Folds the events of a range of tasks; events of the user's own are passed over.
- * @throws AzothError STORE_CORRUPT if one of them cannot be read, or cannot come where it stands
+ * Reads page by page to the end; the next one comes while the present one is worked on.
+ * Where events are large and pages short, short ones are asked for.
  */
-export function foldTasks(events: readonly StoredEvent[]): Map<number, TaskState> {
-  const states = new Map<number, TaskState>();
-  for (const stored of events) {
-    if (stored.task === null || !isLifecycleType(stored.type)) continue;
-    states.set(stored.task, evolveStored(states.get(stored.task) ?? null, stored, stored.type, stored.task));
+async function* pagesOf<Page extends TaskLogPage>(
+  read: (query: TaskLogQuery) => Promise<Page>,
+  query: TaskLogQuery,
+): AsyncGenerator<Page, void, undefined> {
+  let reading: Promise<Page> | undefined = read(query);
+  try {
+    while (reading !== undefined) {
+      const page: Page = await reading;
+      const limit = Math.min(query.limit, 2 * page.events.length);
+      reading = page.next === null ? undefined : read({ ...query, after: page.next, limit });
+      // It may fail before it is waited for.
+      reading?.catch(() => {});
+      yield page;
+      await yieldToEventLoop();
+    }
+  } finally {
+    await reading?.catch(() => {});
   }
-  return states;
+}
+
+type LifecycleLogEvent = TaskLogEvent & { readonly type: LifecycleType; readonly data: string };
+
+function isLifecycle(event: TaskLogEvent): event is LifecycleLogEvent {
+  return event.data !== null && isLifecycleType(event.type);
+}
+
+/** Folds the log of tasks page by page; events of the user's own are passed over. */
+class Fold {
+  /** The task whose events are not all read yet. */
+  #begun: TaskState | null = null;
+
+  /**
+   * Returns the states of the tasks that are complete with this page, by their numbers.
+   * @throws AzothError STORE_CORRUPT if an event cannot be read, or cannot come where it stands
+   */
+  add({ events, next }: TaskLogPage): TaskState[] {
+    const complete: TaskState[] = [];
+    let state = this.#begun;
+    for (const event of events) {
+      if (state !== null && state.seq !== event.task) {
+        complete.push(state);
+        state = null;
+      }
+      if (isLifecycle(event)) state = evolveStored(state, event);
+    }
+    if (state !== null && next === null) complete.push(state);
+    this.#begun = next === null ? null : state;
+    return complete;
+  }
 }
 
 function evolveStored(
   state: TaskState | null,
-  { position, atMs, run, data }: StoredEvent,
-  type: LifecycleType,
-  task: number,
+  { position, type, atMs, run, data, task }: LifecycleLogEvent,
 ): TaskState {
   try {
     const event = { type, atMs, run, data: decodeLifecycleData(type, data, atMs) } as LifecycleEvent;
@@ -90,6 +159,24 @@ function evolveStored(
   }
 }
 
+/** Counts each event and each task once, though a task that changes during a rebuild is read again from its beginning. */
+class Tally {
+  tasks = 0;
+  events = 0;
+  #task: number | undefined;
+
+  /** @param after what comes after this position was not counted before */
+  add(events: readonly TaskLogEvent[], after: number): void {
+    for (const event of events) {
+      const isNew = event.position > after;
+      if (isNew) this.events++;
+      if (event.task === this.#task || !isLifecycle(event)) continue;
+      this.#task = event.task;
+      if (isNew) this.tasks++;
+    }
+  }
+}
+
 /** Replays the whole log into a fresh projection and puts it in the place of the present one, in one transaction. */
 export async function rebuild(
   core: StoreCore,
@@ -97,41 +184,93 @@ export async function rebuild(
 ): Promise<{ tasks: number; events: number }> {
   const { onProgress, signal } = parseOptions(options);
   const { engine, queue } = core;
-  const begun = await queue.submit({
-    exclusive: true,
-    run: async (work) => {
-      const number = await work.engine.beginRebuild();
-      return { number, head: await engine.reads.lastPosition(), lastSeq: await engine.reads.lastTaskSeq() };
-    },
+  const { reads } = engine;
+  const inTransaction = <T>(run: (transaction: EngineTransaction) => Promise<T>) =>
+    queue.submit({ exclusive: true, run: (work) => run(work.engine) });
+  const begun = await inTransaction(async (transaction) => {
+    const number = await transaction.beginRebuild();
+    return { number, head: await reads.lastPosition(), total: await reads.lastTaskSeq() };
   });
-  let tasks = 0;
-  let eventCount = 0;
-  const fill = async (transaction: EngineTransaction, fromSeq: number, toSeq: number) => {
-    const events = await transaction.readTaskEvents(fromSeq, toSeq);
-    const states = foldTasks(events);
-    await transaction.saveRebuilt(begun.number, [...states.values()]);
-    eventCount += events.length;
-    return states.size;
+  const tally = new Tally();
+  // Folded outside of a transaction, and saved in short ones, so that schedulers go on meanwhile.
+  const beside: Filling = {
+    read: (query) => reads.readTaskEvents(query),
+    save: (states) => inTransaction((transaction) => transaction.saveRebuilt(begun.number, states)),
   };
-  for (let fromSeq = 1; fromSeq <= begun.lastSeq; fromSeq += rangeSize) {
-    const toSeq = Math.min(fromSeq + rangeSize - 1, begun.lastSeq);
-    // Short transactions, so that schedulers go on while the copy fills.
-    tasks += await queue.submit({ exclusive: true, run: (work) => fill(work.engine, fromSeq, toSeq) });
-    onProgress?.({ done: toSeq, total: begun.lastSeq, events: eventCount });
+  let { head } = begun;
+  await fill(beside, { ...wholeLog, upTo: head }, ({ events, next }) => {
+    tally.add(events, 0);
+    const done = next === null ? begun.total : Math.min(Math.max(next.seq - 1, 0), begun.total);
+    onProgress?.({ done, total: begun.total, events: tally.events });
     signal?.throwIfAborted();
-  }
-  await queue.submit({
-    exclusive: true,
-    run: async (work) => {
-      await work.engine.lockAllTasks();
-      for (const seq of await work.engine.tasksTouchedSince(begun.head)) {
-        const added = await fill(work.engine, seq, seq);
-        if (seq > begun.lastSeq) tasks += added;
-      }
-      await work.engine.swapRebuilt(begun.number);
-    },
   });
-  return { tasks, events: eventCount };
+  const fillAgain = async (filling: Filling, seqs: readonly number[], upTo: number) => {
+    const after = head;
+    for (const { first, last } of spansOf(seqs)) {
+      const query = { ...wholeLog, after: { seq: first, position: 0 }, toSeq: last, upTo };
+      await fill(filling, query, ({ events }) => tally.add(events, after));
+    }
+    head = upTo;
+  };
+  for (let round = 0; round < catchUps; round++) {
+    const last = await reads.lastPosition();
+    if (last === head) break;
+    const seqs = await inTransaction((transaction) => touchedTasks(transaction, head, last));
+    await fillAgain(beside, seqs, last);
+    signal?.throwIfAborted();
+    if (seqs.length <= fewTasks) break;
+  }
+  await inTransaction(async (transaction) => {
+    await transaction.lockAllTasks();
+    const within: Filling = {
+      read: (query) => transaction.readTaskEvents(query),
+      save: (states) => transaction.saveRebuilt(begun.number, states),
+    };
+    const seqs = await transaction.tasksTouched(head, Number.MAX_SAFE_INTEGER);
+    await fillAgain(within, seqs, Number.MAX_SAFE_INTEGER);
+    await transaction.swapRebuilt(begun.number);
+  });
+  return { tasks: tally.tasks, events: tally.events };
+}
+
+interface Filling {
+  readonly read: (query: TaskLogQuery) => Promise<TaskLogPage>;
+  readonly save: (states: readonly TaskState[]) => Promise<void>;
+}
+
+/** Folds a part of the log into the copy. */
+async function fill({ read, save }: Filling, query: TaskLogQuery, onPage: (page: TaskLogPage) => void): Promise<void> {
+  const fold = new Fold();
+  let states: TaskState[] = [];
+  for await (const page of pagesOf(read, query)) {
+    states = states.concat(fold.add(page));
+    if (states.length >= commitStates || page.next === null) {
+      await save(states);
+      states = [];
+    }
+    onPage(page);
+  }
+}
+
+async function touchedTasks(transaction: EngineTransaction, after: number, upTo: number): Promise<number[]> {
+  const seqs = new Set<number>();
+  for (let from = after; from < upTo; from += lookPositions) {
+    const touched = await transaction.tasksTouched(from, Math.min(from + lookPositions, upTo));
+    for (const seq of touched) seqs.add(seq);
+    await yieldToEventLoop();
+  }
+  return [...seqs].toSorted((left, right) => left - right);
+}
+
+/** Growing numbers as spans, in which a few others may lie. */
+function* spansOf(seqs: readonly number[]): Generator<{ first: number; last: number }> {
+  let [first] = seqs;
+  for (const [index, last] of seqs.entries()) {
+    const following = seqs[index + 1];
+    if (first === undefined || (following !== undefined && following - last <= worthReading)) continue;
+    yield { first, last };
+    first = following;
+  }
 }
 
 /** Replays the log and compares every task with its stored row. Changes nothing. */
@@ -140,43 +279,35 @@ export async function verify(core: StoreCore, options: ReplayOptions = {}): Prom
   const { reads } = core.engine;
   const damage = await reads.checkIntegrity();
   if (damage !== null) return failed(0, 0, { field: "file", replayed: "intact", stored: damage });
-  const lastSeq = await reads.lastTaskSeq();
+  const total = await reads.lastTaskSeq();
+  const fold = new Fold();
   let tasks = 0;
   let eventCount = 0;
-  for (const { fromSeq, toSeq, done } of ranges(lastSeq)) {
-    const range = await readRange(reads, fromSeq, toSeq);
-    if ("field" in range) return failed(tasks, eventCount, range);
-    eventCount += range.events.length;
-    tasks += range.rows.length;
-    const difference = compareRange(range);
+  for await (const page of pagesOf((query) => readPage(reads, query), wholeLog)) {
+    if (page.unreadable !== undefined) return failed(tasks, eventCount, page.unreadable);
+    eventCount += page.events.length;
+    tasks += page.rows.length;
+    const difference = comparePage(fold, page);
     if (difference !== null) return failed(tasks, eventCount, difference);
-    onProgress?.({ done, total: lastSeq, events: eventCount });
+    const done = page.next === null ? total : Math.min(Math.max(page.next.seq - 1, 0), total);
+    onProgress?.({ done, total, events: eventCount });
     signal?.throwIfAborted();
-    await yieldToEventLoop();
   }
   return { ok: true, tasks, events: eventCount, difference: null };
 }
 
-/** All numbers there are, so that no row can stand outside: the first range begins below 1, the last has no end. */
-function* ranges(lastSeq: number): Generator<{ fromSeq: number; toSeq: number; done: number }> {
-  for (let from = 1; from === 1 || from <= lastSeq; from += rangeSize) {
-    const to = from + rangeSize - 1;
-    const isLast = to >= lastSeq;
-    yield {
-      fromSeq: from === 1 ? Number.MIN_SAFE_INTEGER : from,
-      toSeq: isLast ? Number.MAX_SAFE_INTEGER : to,
-      done: isLast ? lastSeq : to,
-    };
-  }
-}
-
-async function readRange(reads: EngineReads, fromSeq: number, toSeq: number): Promise<TasksWithEvents | Difference> {
+async function readPage(
+  reads: EngineReads,
+  query: TaskLogQuery,
+): Promise<TasksWithEvents & { readonly unreadable?: Difference }> {
   try {
-    return await reads.readTasksWithEvents(fromSeq, toSeq);
+    return await reads.readTasksWithEvents(query);
   } catch (error) {
     if (!isAzothError(error, "STORE_CORRUPT")) throw error;
     const { taskId, field = "file" } = error.details as Partial<Difference>;
-    return { ...(taskId === undefined ? {} : { taskId }), field, replayed: "readable", stored: error.message };
+    const what = { field, replayed: "readable", stored: error.message };
+    const unreadable = taskId === undefined ? what : { taskId, ...what };
+    return { events: [], rows: [], contradictions: [], next: null, unreadable };
   }
 }
 
@@ -184,38 +315,65 @@ function failed(tasks: number, events: number, difference: Difference): Verifica
   return { ok: false, tasks, events, difference };
 }
 
-function compareRange({ events, rows, contradictions }: TasksWithEvents): Difference | null {
-  let replayed: Map<number, TaskState>;
+function comparePage(fold: Fold, page: TasksWithEvents): Difference | null {
+  let replayed: TaskState[];
   try {
-    replayed = foldTasks(events);
+    replayed = fold.add(page);
   } catch (error) {
     if (!isAzothError(error, "STORE_CORRUPT")) throw error;
     return { field: "log", replayed: error.message, stored: "events that cannot be replayed" };
   }
-  for (const row of rows) {
-    const state = replayed.get(row.seq);
-    if (state === undefined) return { taskId: row.taskId, field: "row", replayed: null, stored: row };
-    replayed.delete(row.seq);
-    const difference = compareStates(state, row) ?? contradictionOf(row, contradictions);
+  // Both by their numbers.
+  let index = 0;
+  for (const row of page.rows) {
+    const state = replayed[index];
+    if (state === undefined || state.seq > row.seq) {
+      return { taskId: row.taskId, field: "row", replayed: null, stored: row };
+    }
+    if (state.seq < row.seq) break;
+    const difference = compareStates(state, row) ?? contradictionOf(row, page.contradictions);
     if (difference !== null) return difference;
+    index++;
   }
-  for (const state of replayed.values()) return { taskId: state.taskId, field: "row", replayed: state, stored: null };
-  return null;
+  const state = replayed[index];
+  return state === undefined ? null : { taskId: state.taskId, field: "row", replayed: state, stored: null };
 }
+
+const stateFields: Readonly<Record<keyof TaskState, true>> = {
+  seq: true,
+  taskId: true,
+  taskType: true,
+  phase: true,
+  paused: true,
+  revision: true,
+  definition: true,
+  payload: true,
+  anchorMs: true,
+  scheduledForMs: true,
+  runAtMs: true,
+  lastScheduledForMs: true,
+  retryCount: true,
+  lostClaims: true,
+  runs: true,
+  run: true,
+  createdAtMs: true,
+  updatedAtMs: true,
+};
+const fieldNames = Object.keys(stateFields) as (keyof TaskState)[];
 
 function compareStates(replayed: TaskState, stored: TaskState): Difference | null {
-  const left = comparable(replayed);
-  const right = comparable(stored);
-  for (const field of Object.keys(left)) {
-    if (left[field] !== right[field]) {
-      return { taskId: replayed.taskId, field, replayed: left[field], stored: right[field] };
-    }
+  for (const field of fieldNames) {
+    if (replayed[field] === stored[field]) continue;
+    const [left, right] = [comparable(replayed, field), comparable(stored, field)];
+    if (left !== right) return { taskId: replayed.taskId, field, replayed: left, stored: right };
   }
   return null;
 }
 
-function comparable(state: TaskState): Record<string, unknown> {
-  return { ...state, definition: encodeDefinition(state.definition), run: runText(state.run) };
+/** What has parts of its own as a text of them. */
+function comparable(state: TaskState, field: keyof TaskState): unknown {
+  if (field === "definition") return encodeDefinition(state.definition);
+  return field === "run" ? runText(state.run) : state[field];
 }
 
 /** By name, not by the order in which an object happens to hold its fields. */

@@ -36,6 +36,7 @@ import {
   saveNew,
   seqsOf,
   taskState,
+  tasksFrom,
 } from "./subject.ts";
 
 const ends = ["commit", "rollBack"] as const;
@@ -297,8 +298,9 @@ export function concurrencyContract(subject: ContractSubject): void {
       for (const { reads } of [engine, other]) {
         const tasks = await reads.findTasks({ afterSeq: 0, limit: 10 });
         expect(tasks.map(({ taskId }) => taskId)).toEqual(["twin"]);
-        const { events } = await reads.readTasksWithEvents(0, Number.MAX_SAFE_INTEGER);
-        expect(events.map(({ taskId }) => taskId)).toEqual(["twin"]);
+        const { events, rows } = await reads.readTasksWithEvents(tasksFrom(0, Number.MAX_SAFE_INTEGER));
+        expect(events.map(({ task }) => task)).toEqual(rows.map(({ seq }) => seq));
+        expect(rows.map(({ taskId }) => taskId)).toEqual(["twin"]);
       }
       expect(await logOf(engine)).toHaveLength(1);
     });

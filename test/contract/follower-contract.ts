@@ -18,6 +18,7 @@ import {
   range,
   saveNew,
   taskState,
+  tasksFrom,
 } from "./subject.ts";
 
 const ends = ["commit", "rollBack"] as const;
@@ -166,7 +167,7 @@ export function followerContract(subject: ContractSubject): void {
           // Nobody follows a single task, and whoever looks at one sees what is committed.
           const ofTask = await reads.readEvents({ ...everything, taskId: "task-1" });
           expect(positionsOf(ofTask.events)).toEqual(positions.slice(0, 1));
-          expect((await reads.readTasksWithEvents(1, 1)).events).toHaveLength(1);
+          expect((await reads.readTasksWithEvents(tasksFrom(1, 1))).events).toHaveLength(1);
         }
         return positions;
       };

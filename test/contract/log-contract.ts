@@ -1,7 +1,16 @@
 /** The contract of the log: appending, and reading by pages in both directions. */
+import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import type { Engine, EventPage, EventQuery, StoredEvent } from "../../src/store/engine.ts";
+import type {
+  Engine,
+  EventPage,
+  EventQuery,
+  StoredEvent,
+  TaskLogPage,
+  TaskLogQuery,
+  TasksWithEvents,
+} from "../../src/store/engine.ts";
 import {
   append,
   type ContractSubject,
@@ -17,6 +26,7 @@ import {
   saveNew,
   storeOf,
   taskState,
+  tasksFrom,
 } from "./subject.ts";
 
 /** All pages of a query, in its direction. */
@@ -33,6 +43,20 @@ async function pagesOf(engine: Engine, query: EventQuery): Promise<EventPage[]> 
         : { ...query, beforePosition: page.scannedTo };
     if (pages.length > 1_000) throw new Error("The pages do not end.");
   }
+}
+
+/** All pages of a query by tasks. */
+async function taskPagesOf<Page extends TaskLogPage = TaskLogPage>(
+  read: (query: TaskLogQuery) => Promise<Page>,
+  query: TaskLogQuery,
+): Promise<Page[]> {
+  const pages = [await read(query)];
+  for (let after = pages[0]?.next ?? null; after !== null; ) {
+    const page = await read({ ...query, after });
+    pages.push(page);
+    after = page.next;
+  }
+  return pages;
 }
 
 /** What a query means, over a log in memory. */
@@ -355,20 +379,88 @@ export function logContract(subject: ContractSubject): void {
         engine,
         range(0, 19).map((index) => newEvent(`e${index}`, { task: index % 7 === 0 ? null : (index % 5) + 1 })),
       );
-      const { rows, events } = await engine.reads.readTasksWithEvents(2, 4);
+      const { rows, events, next } = await engine.reads.readTasksWithEvents(tasksFrom(2, 4));
       const expected = (await logOf(engine)).filter(({ task }) => task !== null && task >= 2 && task <= 4);
       const byTask = expected.toSorted((a, b) => (a.task ?? 0) - (b.task ?? 0) || a.position - b.position);
-      expect(events).toEqual(byTask);
+      expect(events).toEqual(
+        byTask.map(({ position, type, atMs, task, run, data }) => ({ position, type, atMs, task, run, data })),
+      );
       expect(rows).toEqual([2, 3, 4].map((seq) => taskState(seq)));
+      expect(next).toBeNull();
       await other.write(async (transaction) => {
         const [later = 0] = await transaction.append([newEvent("later", { task: 2 })]);
-        expect(await transaction.readTaskEvents(2, 2)).toHaveLength(events.filter(({ task }) => task === 2).length + 1);
-        expect((await engine.reads.readTasksWithEvents(2, 4)).events).toHaveLength(events.length);
-        const touchedSince = async (position = 0) => inOrder(await transaction.tasksTouchedSince(position));
-        expect(await touchedSince(positions[19])).toEqual([2]);
-        expect(await touchedSince(positions[16])).toEqual([2, 3, 4, 5]);
-        expect(await touchedSince(later)).toEqual([]);
+        const within = await transaction.readTaskEvents(tasksFrom(2, 2));
+        expect(within.events).toHaveLength(events.filter(({ task }) => task === 2).length + 1);
+        expect((await engine.reads.readTasksWithEvents(tasksFrom(2, 4))).events).toHaveLength(events.length);
+        expect((await engine.reads.readTaskEvents(tasksFrom(2, 4))).events).toEqual(events);
+        const touched = (after = 0, to = Number.MAX_SAFE_INTEGER) => transaction.tasksTouched(after, to);
+        expect(await touched(positions[19])).toEqual([2]);
+        expect(await touched(positions[16])).toEqual([2, 3, 4, 5]);
+        expect(await touched(positions[16], positions[18])).toEqual([3, 4]);
+        expect(await touched(later)).toEqual([]);
       });
+    });
+
+    test("come in pages of any size, each with the rows of the tasks that it completes", async () => {
+      const engine = await connect(subject);
+      const states = range(1, 9).map((seq) => taskState(seq));
+      // Some tasks have no events, some events no task, and one task has more than any page.
+      await saveNew(engine, states);
+      const tasks = [3, 3, 1, null, 7, 3, 7, 9, 3, 1, null, 3, 3, 12, 3, 8];
+      const positions = await append(
+        engine,
+        tasks.map((task, index) => newEvent(`e${index % 2}`, { task, data: `${index}` })),
+      );
+      const all = await engine.reads.readTasksWithEvents(tasksFrom(1, Number.MAX_SAFE_INTEGER));
+      expect(all.events.map(({ task }) => task)).toEqual([1, 1, 3, 3, 3, 3, 3, 3, 3, 7, 7, 8, 9, 12]);
+      expect(all.events[0]).toMatchObject({ position: positions[2], data: "2" });
+      for (const limit of range(1, 15)) {
+        const query = { ...tasksFrom(1, Number.MAX_SAFE_INTEGER), limit };
+        const found = await taskPagesOf<TasksWithEvents>((each) => engine.reads.readTasksWithEvents(each), query);
+        expect(await taskPagesOf((each) => engine.reads.readTaskEvents(each), query)).toEqual(
+          found.map(({ events, next }) => ({ events, next })),
+        );
+        for (const [index, { events, rows, next }] of found.entries()) {
+          expect(events.length).toBeLessThanOrEqual(limit);
+          for (const { seq } of rows) {
+            expect(seq).toBeGreaterThanOrEqual(found[index - 1]?.next?.seq ?? 1);
+            expect(seq).toBeLessThan(next?.seq ?? Number.MAX_SAFE_INTEGER);
+          }
+        }
+        expect(found.flatMap(({ events }) => events)).toEqual(all.events);
+        // Rows that no event explains may be cut short, and are so many then that they tell.
+        for (const { rows } of found) expect(rows.length).toBeLessThanOrEqual(limit + 2);
+        if (limit > 7) expect(found.flatMap(({ rows }) => rows)).toEqual(states);
+      }
+      const upTo = positions[4] ?? 0;
+      const early = await engine.reads.readTaskEvents({ ...tasksFrom(1, 7), upTo, wants: (type) => type === "e1" });
+      expect(early.events.map(({ task, data }) => [task, data])).toEqual([
+        [1, null],
+        [3, null],
+        [3, "1"],
+        [7, null],
+      ]);
+    });
+
+    test("come in short pages if their data is large, but for data that nobody wants", async () => {
+      const engine = await connect(subject);
+      // Of chance, because databases pack what repeats itself.
+      const texts = range(0, 19).map(() => JSON.stringify(randomBytes(75_000).toString("base64")));
+      await append(
+        engine,
+        texts.map((data, index) => newEvent(`e${index % 2}`, { task: 1 + (index % 3), data })),
+      );
+      const pages = await taskPagesOf((each) => engine.reads.readTaskEvents(each), tasksFrom(1, 3));
+      for (const { events } of pages) {
+        expect(events.length).toBeGreaterThan(0);
+        expect(events.reduce((sum, { data }) => sum + (data?.length ?? 0), 0)).toBeLessThan(400_000);
+      }
+      const found = pages.flatMap(({ events }) => events);
+      expect(found.map(({ data }) => data)).toEqual(
+        [1, 2, 3].flatMap((task) => texts.filter((_, index) => 1 + (index % 3) === task)),
+      );
+      const unwanted = await engine.reads.readTaskEvents({ ...tasksFrom(1, 3), wants: () => false });
+      expect(unwanted).toEqual({ events: found.map((event) => ({ ...event, data: null })), next: null });
     });
   });
 }

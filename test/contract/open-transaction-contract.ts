@@ -19,6 +19,7 @@ import {
   seqsOf,
   storeOf,
   taskState,
+  tasksFrom,
 } from "./subject.ts";
 
 const ends = ["commit", "rollBack"] as const;
@@ -179,7 +180,7 @@ export function openTransactionContract(subject: ContractSubject): void {
         expect(await reader.reads.lastPosition()).toBe(0);
         expect(await reader.reads.findTask("holder")).toBeNull();
         expect(await reader.reads.countTasks()).toEqual([]);
-        expect((await reader.reads.readTasksWithEvents(0, 100)).rows).toEqual([]);
+        expect((await reader.reads.readTasksWithEvents(tasksFrom(0, 100))).rows).toEqual([]);
         expect(await reader.reads.checkIntegrity()).toBeNull();
       }
       await holder[end]();

@@ -1,6 +1,6 @@
 /** What the engine contract is held against, and the events and tasks that it writes. */
 import { expect, onTestFinished } from "vitest";
-import type { Engine, EventQuery, NewEvent, StoredEvent, TaskChange } from "../../src/store/engine.ts";
+import type { Engine, EventQuery, NewEvent, StoredEvent, TaskChange, TaskLogQuery } from "../../src/store/engine.ts";
 import { defaultRetryPolicy } from "../../src/tasks/retry-policy.ts";
 import type { TaskState } from "../../src/tasks/task-state.ts";
 
@@ -129,4 +129,10 @@ export async function rejectionOf(promise: Promise<unknown>): Promise<unknown> {
     return error;
   }
   throw new Error("It did not reject.");
+}
+
+/** All that the log tells of some tasks. */
+export function tasksFrom(fromSeq: number, toSeq: number): TaskLogQuery {
+  const after = { seq: fromSeq, position: 0 };
+  return { after, toSeq, upTo: Number.MAX_SAFE_INTEGER, limit: 1_000, wants: () => true };
 }

@@ -1,5 +1,13 @@
 /** The log in SQL: appending, and reading it by pages. */
-import type { EventPage, EventQuery, NewEvent, StoredEvent } from "../../store/engine.ts";
+import type {
+  EventPage,
+  EventQuery,
+  NewEvent,
+  StoredEvent,
+  TaskLogEvent,
+  TaskLogPage,
+  TaskLogQuery,
+} from "../../store/engine.ts";
 import { numbers, texts } from "./arrays.ts";
 import type { Names } from "./names.ts";
 import type { Session } from "./session.ts";
@@ -120,18 +128,63 @@ export async function lastPosition(reading: LogReading): Promise<number> {
   return (await reading.rows(sql, [reach]))[0]?.[0] as number;
 }
 
-/** All events of a range of tasks, by task and position. */
+/** Data that takes more bytes than this, as it is stored, does not come with its page, but apart, and only if it is wanted. */
+const longData = 4_096;
+/** Bytes of data, as they are stored, after which a page ends. */
+const pageBytes = 256_000;
+
+type TaskLogRow = [
+  position: number,
+  type: number,
+  atMs: number,
+  task: number,
+  run: number | null,
+  /** Null if it is long. */
+  data: string | null,
+  /** Null if it is short. */
+  bytes: number | null,
+];
+
+/** A page of the log by tasks. */
 export async function readTaskEvents(
   { schema, names, rows }: Omit<LogReading, "settled">,
-  fromSeq: number,
-  toSeq: number,
-): Promise<StoredEvent[]> {
-  const sql = `${selectEvents(schema)} WHERE e.task BETWEEN $1 AND $2 ORDER BY e.task, e.position`;
-  return await storedEvents(names, await rows(sql, [fromSeq, toSeq]));
+  { after, toSeq, upTo, limit, wants }: TaskLogQuery,
+): Promise<TaskLogPage> {
+  const sql = `SELECT position, type, at_ms, task, run,
+      CASE WHEN pg_column_size(data) <= ${longData} THEN data::text END,
+      CASE WHEN pg_column_size(data) > ${longData} THEN pg_column_size(data) END
+    FROM ${schema}.azoth_events
+    WHERE (task, position) > ($1, $2) AND task <= $3 AND position <= $4 ORDER BY task, position LIMIT $5`;
+  const found = (await rows(sql, [after.seq, after.position, toSeq, upTo, limit])) as TaskLogRow[];
+  await names.learn(found.map(([, type]) => type));
+  const long: number[] = [];
+  const events: TaskLogEvent[] = [];
+  let size = 0;
+  for (const [position, id, atMs, task, run, short, bytes] of found) {
+    if (size >= pageBytes) break;
+    const type = names.nameOf(id);
+    const wanted = wants(type);
+    if (wanted) size += bytes ?? short?.length ?? 0;
+    if (wanted && bytes !== null) long.push(position);
+    events.push({ position, type, atMs, task, run, data: wanted ? (short ?? "") : null });
+  }
+  const last = events.at(-1);
+  const isEnd = last === undefined || (events.length === found.length && found.length < limit);
+  const next = isEnd ? null : { seq: last.task, position: last.position };
+  if (long.length === 0) return { events, next };
+  const texts = `SELECT position, data::text FROM ${schema}.azoth_events WHERE position = ANY($1)`;
+  const longTexts = new Map((await rows(texts, [numbers(long)])) as [number, string][]);
+  return { events: events.map((event) => ({ ...event, data: longTexts.get(event.position) ?? event.data })), next };
 }
 
-/** The tasks that have events after a position. */
-export async function tasksTouchedSince(session: Session, schema: string, position: number): Promise<number[]> {
-  const sql = `SELECT DISTINCT task FROM ${schema}.azoth_events WHERE position > $1 AND task IS NOT NULL ORDER BY task`;
-  return (await session.rows(sql, [position])).map(([task]) => task as number);
+/** The tasks that have events after a position and up to another. */
+export async function tasksTouched(
+  session: Session,
+  schema: string,
+  afterPosition: number,
+  toPosition: number,
+): Promise<number[]> {
+  const sql = `SELECT DISTINCT task FROM ${schema}.azoth_events
+    WHERE position > $1 AND position <= $2 AND task IS NOT NULL ORDER BY task`;
+  return (await session.rows(sql, [afterPosition, toPosition])).map(([task]) => task as number);
 }

@@ -11,6 +11,8 @@ import type {
   SqlRow,
   SqlValue,
   StateCount,
+  TaskLogPage,
+  TaskLogQuery,
   TaskQuery,
   TasksWithEvents,
 } from "../../store/engine.ts";
@@ -26,6 +28,7 @@ import type { Place } from "./place.ts";
 import { isDriverError, storeError } from "./postgres-errors.ts";
 import type { ClientSession, Session } from "./session.ts";
 import type { SettledLog } from "./settled.ts";
+import { completeTasks } from "../task-columns.ts";
 import { TaskRows } from "./task-rows.ts";
 import { readUserSql } from "./user-sql.ts";
 
@@ -55,10 +58,14 @@ export class PostgresReads implements EngineReads {
     return this.#read(() => readEvents(this.#reading(this.#core), query));
   }
 
-  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<TasksWithEvents> {
+  readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage> {
+    return this.#read(() => readTaskEvents(this.#reading(this.#user), query));
+  }
+
+  readTasksWithEvents(query: TaskLogQuery): Promise<TasksWithEvents> {
     return this.#snapshot(async (session) => {
-      const events = await readTaskEvents(this.#reading(session), fromSeq, toSeq);
-      return { events, ...(await this.#tasks(session).between(fromSeq, toSeq)) };
+      const page = await readTaskEvents(this.#reading(session), query);
+      return { ...page, ...(await this.#tasks(session).between(...completeTasks(query, page))) };
     });
   }
 

@@ -14,13 +14,14 @@ import type {
   NewEvent,
   SqlRow,
   SqlValue,
-  StoredEvent,
   TaskChange,
+  TaskLogPage,
+  TaskLogQuery,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
 import { Coordination } from "./coordination.ts";
 import * as copying from "./copying.ts";
-import { type LogReading, readEvents, readTaskEvents, sendEvents, tasksTouchedSince } from "./event-rows.ts";
+import { type LogReading, readEvents, readTaskEvents, sendEvents, tasksTouched } from "./event-rows.ts";
 import type { Names } from "./names.ts";
 import { isLockTimeout } from "./postgres-errors.ts";
 import type { ClientSession, Session } from "./session.ts";
@@ -219,13 +220,13 @@ export class PostgresTransaction implements EngineTransaction {
     }
   }
 
-  tasksTouchedSince(position: number): Promise<number[]> {
+  tasksTouched(afterPosition: number, toPosition: number): Promise<number[]> {
     const { session, schema } = this.#options;
-    return tasksTouchedSince(session, schema, position);
+    return tasksTouched(session, schema, afterPosition, toPosition);
   }
 
-  readTaskEvents(fromSeq: number, toSeq: number): Promise<StoredEvent[]> {
-    return readTaskEvents(this.#reading, fromSeq, toSeq);
+  readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage> {
+    return readTaskEvents(this.#reading, query);
   }
 
   /** Row by row, and only what differs: the table keeps its rights, its views and its size. */

@@ -223,9 +223,14 @@ export class TaskRows {
   }
 
   /** The tasks of a range, and what their rows hold beside the states and hold wrongly. */
-  async between(fromSeq: number, toSeq: number): Promise<{ rows: TaskState[]; contradictions: Contradiction[] }> {
-    const sql = `${this.#select} WHERE t.seq BETWEEN $1 AND $2 ORDER BY t.seq`;
-    const found = (await this.#session.rows(sql, [fromSeq, toSeq])).map((values) => rowOf(values as ColumnValue[]));
+  async between(
+    fromSeq: number,
+    toSeq: number,
+    limit: number,
+  ): Promise<{ rows: TaskState[]; contradictions: Contradiction[] }> {
+    const sql = `${this.#select} WHERE t.seq BETWEEN $1 AND $2 ORDER BY t.seq LIMIT $3`;
+    const values = await this.#session.rows(sql, [fromSeq, toSeq, limit]);
+    const found = values.map((each) => rowOf(each as ColumnValue[]));
     await this.#names.learn(found.map(({ type }) => type as number));
     const rows = found.map((row) => stateOf(row, this.#names.nameOf(row.type as number)));
     const contradictions = found.map((row, index) => contradictionIn(row, rows[index] as TaskState));

@@ -46,7 +46,7 @@ export async function loadDriver(): Promise<SqliteDriver> {
 }
 
 /** Some Node versions print an ExperimentalWarning when node:sqlite is first loaded; a library prints nothing. */
-function loadBuiltin(): SqliteDriver | undefined {
+export function loadBuiltin(): SqliteDriver | undefined {
   const own = Object.getOwnPropertyDescriptor(process, "emitWarning");
   process.emitWarning = () => {};
   try {

@@ -1,5 +1,14 @@
 /** The log in SQL: appending, and reading it by pages. */
-import type { EventPage, EventQuery, LoggedEvent, NewEvent, StoredEvent } from "../../store/engine.ts";
+import type {
+  EventPage,
+  EventQuery,
+  LoggedEvent,
+  NewEvent,
+  StoredEvent,
+  TaskLogEvent,
+  TaskLogPage,
+  TaskLogQuery,
+} from "../../store/engine.ts";
 import { ChunkedInsert } from "./chunked-insert.ts";
 import type { Connection, SqliteValue } from "./driver.ts";
 import type { Names } from "./names.ts";
@@ -144,14 +153,60 @@ export function readEvents(connection: Connection, names: Names, query: EventQue
   return { events, scannedTo, end, held: false };
 }
 
-/** All events of a range of tasks, by task and position. */
-export function readTaskEvents(connection: Connection, names: Names, fromSeq: number, toSeq: number): StoredEvent[] {
-  const sql = `${selectEvents} WHERE e.task BETWEEN ? AND ? ORDER BY e.task, e.position`;
-  return connection.all<EventRow>(sql, fromSeq, toSeq).map((row) => storedEvent(connection, names, row));
+/** Data longer than this does not come with its page, but by itself, and only if it is wanted. */
+const longData = 4_096;
+/** Characters of data after which a page ends. */
+const pageCharacters = 256_000;
+
+type TaskLogColumns = [
+  position: number,
+  type: number,
+  atMs: number,
+  task: number,
+  run: number | null,
+  /** Null if it is long. */
+  data: string | null,
+];
+
+/** As one JSON array: a driver takes several times as long to hand over the columns one by one. */
+const selectTaskLog = (condition: string): string =>
+  `SELECT json_group_array(json_array(position, type, at_ms, task, run, iif(length(data) <= ${longData}, data, NULL)))
+     AS page FROM (SELECT * FROM azoth_events WHERE ${condition} AND position <= ? ORDER BY task, position LIMIT ?)`;
+/** Two statements, because for a comparison of pairs SQLite would walk all events of the first task again. */
+const restOfTask = selectTaskLog("task = ? AND position > ?");
+const laterTasks = selectTaskLog("task > ? AND task <= ?");
+
+/** A page of the log by tasks. */
+export function readTaskEvents(
+  connection: Connection,
+  names: Names,
+  { after, toSeq, upTo, limit, wants }: TaskLogQuery,
+): TaskLogPage {
+  const read = (sql: string, ...parameters: number[]): TaskLogColumns[] =>
+    JSON.parse(connection.get<{ page: string }>(sql, ...parameters)?.page ?? "[]") as TaskLogColumns[];
+  const rows = read(restOfTask, after.seq, after.position, upTo, limit);
+  if (rows.length < limit) rows.push(...read(laterTasks, after.seq, toSeq, upTo, limit - rows.length));
+  const events: TaskLogEvent[] = [];
+  let characters = 0;
+  for (const [position, id, atMs, task, run, short] of rows) {
+    if (characters >= pageCharacters) break;
+    const type = names.nameOf(connection, id);
+    const data = wants(type) ? (short ?? dataAt(connection, position)) : null;
+    characters += data?.length ?? 0;
+    events.push({ position, type, atMs, task, run, data });
+  }
+  const last = events.at(-1);
+  const isEnd = last === undefined || (events.length === rows.length && rows.length < limit);
+  return { events, next: isEnd ? null : { seq: last.task, position: last.position } };
 }
 
-/** The tasks that have events after a position. */
-export function tasksTouchedSince(connection: Connection, position: number): number[] {
-  const sql = "SELECT DISTINCT task FROM azoth_events WHERE position > ? AND task IS NOT NULL ORDER BY task";
-  return connection.all<{ task: number }>(sql, position).map((row) => row.task);
+function dataAt(connection: Connection, position: number): string {
+  return connection.get<{ data: string }>("SELECT data FROM azoth_events WHERE position = ?", position)?.data ?? "";
+}
+
+/** The tasks that have events after a position and up to another. */
+export function tasksTouched(connection: Connection, afterPosition: number, toPosition: number): number[] {
+  const sql = `SELECT DISTINCT task FROM azoth_events
+    WHERE position > ? AND position <= ? AND task IS NOT NULL ORDER BY task`;
+  return connection.all<{ task: number }>(sql, afterPosition, toPosition).map((row) => row.task);
 }

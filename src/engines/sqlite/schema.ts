@@ -86,14 +86,19 @@ export function taskTable(name: string): string {
   `;
 }
 
-/** Apart from the table, because a rebuild fills its copy first; an index keeps its name when the table is renamed. */
-export const taskIndexes = `
-  CREATE UNIQUE INDEX azoth_tasks_by_id ON azoth_tasks (id);
-  CREATE INDEX azoth_tasks_due ON azoth_tasks (type, due_at_ms, priority DESC, seq) WHERE due_at_ms IS NOT NULL;
-  CREATE INDEX azoth_tasks_running ON azoth_tasks (run_instance) WHERE run_instance IS NOT NULL;
-`;
+/**
+ * The indexes of the projection, or of a copy of it. An index keeps its name when its table is renamed, so those of a
+ * copy have a suffix if the projection's have none: a migration that changes one has to look for both.
+ */
+export function taskIndexes(table: string, suffix: "" | "_rebuilt"): string {
+  return `
+    CREATE UNIQUE INDEX azoth_tasks_by_id${suffix} ON ${table} (id);
+    CREATE INDEX azoth_tasks_due${suffix} ON ${table} (type, due_at_ms, priority DESC, seq) WHERE due_at_ms IS NOT NULL;
+    CREATE INDEX azoth_tasks_running${suffix} ON ${table} (run_instance) WHERE run_instance IS NOT NULL;
+  `;
+}
 
-const migrations: readonly string[] = [`${firstTables}${taskTable("azoth_tasks")}${taskIndexes}`];
+const migrations: readonly string[] = [`${firstTables}${taskTable("azoth_tasks")}${taskIndexes("azoth_tasks", "")}`];
 
 /** The schema that this code needs. */
 export const schemaVersion = migrations.length;

@@ -115,7 +115,7 @@ class SqliteEngine implements Engine {
       options.discard?.();
       throw openError(error, file);
     }
-    this.reads = new SqliteReads(this.#reader, this.#names, file);
+    this.reads = new SqliteReads(this.#reader, this.#names, file, options.driver);
   }
 
   async write<T>(work: (transaction: EngineTransaction) => Promise<T>): Promise<T> {
@@ -182,7 +182,7 @@ class SqliteEngine implements Engine {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    await Promise.allSettled(this.#backups);
+    await Promise.allSettled([...this.#backups, this.reads.settle()]);
     // A transaction that somebody left open would keep others from writing until the garbage collector finds the handle.
     if (this.#writer.inTransaction) this.#writer.rollBack();
     this.#reader.close();

@@ -11,6 +11,8 @@ import type {
   SqlRow,
   SqlValue,
   StateCount,
+  TaskLogPage,
+  TaskLogQuery,
   TaskQuery,
   TasksWithEvents,
 } from "../../store/engine.ts";
@@ -18,9 +20,10 @@ import type { TaskState } from "../../tasks/task-state.ts";
 import { findContradiction } from "./contradictions.ts";
 import { listCheckpoints, listDeadLetters, listInstances } from "./coordination.ts";
 import { isUnfinished, readCounters, readExtent } from "./copying.ts";
-import type { Connection } from "./driver.ts";
+import type { Connection, SqliteDriver } from "./driver.ts";
 import { lastPosition, readEvents, readLogged, readTaskEvents } from "./event-rows.ts";
 import type { Names } from "./names.ts";
+import { completeTasks } from "../task-columns.ts";
 import { storeError } from "./sqlite-errors.ts";
 import { TaskRows } from "./task-rows.ts";
 import { queryUserSql } from "./user-sql.ts";
@@ -31,7 +34,11 @@ export class SqliteReads implements EngineReads {
   readonly #tasks: TaskRows;
   readonly #location: string;
 
-  constructor(connection: Connection, names: Names, location: string) {
+  readonly #driver: SqliteDriver;
+  readonly #checks = new Set<Promise<unknown>>();
+
+  constructor(connection: Connection, names: Names, location: string, driver: SqliteDriver) {
+    this.#driver = driver;
     this.#connection = connection;
     this.#names = names;
     this.#tasks = new TaskRows(connection, names);
@@ -42,10 +49,14 @@ export class SqliteReads implements EngineReads {
     return this.#read(() => readEvents(this.#connection, this.#names, query));
   }
 
-  readTasksWithEvents(fromSeq: number, toSeq: number): Promise<TasksWithEvents> {
+  readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage> {
+    return this.#read(() => readTaskEvents(this.#connection, this.#names, query));
+  }
+
+  readTasksWithEvents(query: TaskLogQuery): Promise<TasksWithEvents> {
     return this.#readSnapshot(() => {
-      const events = readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
-      return { events, ...this.#tasks.between(fromSeq, toSeq) };
+      const page = readTaskEvents(this.#connection, this.#names, query);
+      return { ...page, ...this.#tasks.between(...completeTasks(query, page)) };
     });
   }
 
@@ -98,11 +109,21 @@ export class SqliteReads implements EngineReads {
     return this.#read(() => queryUserSql(this.#connection, sql, parameters));
   }
 
-  checkIntegrity(): Promise<string | null> {
-    return this.#readSnapshot(() => {
-      const found = this.#connection.get<{ quick_check: string }>("PRAGMA quick_check(1)")?.quick_check ?? "ok";
-      return found === "ok" ? findContradiction(this.#connection) : found;
-    });
+  async checkIntegrity(): Promise<string | null> {
+    const check = findContradiction(this.#connection, this.#location, this.#driver);
+    this.#checks.add(check);
+    try {
+      return await check;
+    } catch (error) {
+      throw storeError(error, this.#location);
+    } finally {
+      this.#checks.delete(check);
+    }
+  }
+
+  /** Resolves when no other thread has the file open. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#checks);
   }
 
   counters(): Promise<ReadCounters> {

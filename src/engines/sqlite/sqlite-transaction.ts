@@ -13,15 +13,16 @@ import type {
   NewEvent,
   SqlRow,
   SqlValue,
-  StoredEvent,
   TaskChange,
+  TaskLogPage,
+  TaskLogQuery,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
 import * as coordination from "./coordination.ts";
 import * as copying from "./copying.ts";
 import { refuseBrokenKeys, tablesWithDeferredKeys } from "./deferred-keys.ts";
 import type { Connection } from "./driver.ts";
-import { appendEvents, postEvents, readEvents, readTaskEvents, tasksTouchedSince } from "./event-rows.ts";
+import { appendEvents, postEvents, readEvents, readTaskEvents, tasksTouched } from "./event-rows.ts";
 import type { Names } from "./names.ts";
 import { taskIndexes, taskTable } from "./schema.ts";
 import { type RunningTasks, TaskRows } from "./task-rows.ts";
@@ -126,7 +127,11 @@ export class SqliteTransaction implements EngineTransaction {
 
   async beginRebuild(): Promise<number> {
     this.#connection.exec("DROP TABLE IF EXISTS azoth_tasks_rebuilt");
-    this.#connection.exec(taskTable("azoth_tasks_rebuilt"));
+    // With its indexes: to make them of a full table would hold the event loop, and all who want to write.
+    const plain = `SELECT 1 FROM sqlite_schema
+      WHERE type = 'index' AND name IN ('azoth_tasks_by_id', 'azoth_tasks_due', 'azoth_tasks_running')`;
+    const suffix = this.#connection.get(plain) === undefined ? "" : "_rebuilt";
+    this.#connection.exec(`${taskTable("azoth_tasks_rebuilt")}${taskIndexes("azoth_tasks_rebuilt", suffix)}`);
     const sql = `INSERT INTO azoth_sequences VALUES ('rebuild', 1)
       ON CONFLICT (name) DO UPDATE SET last = last + 1 RETURNING last`;
     return Number(this.#connection.get<{ last: number }>(sql)?.last);
@@ -140,12 +145,12 @@ export class SqliteTransaction implements EngineTransaction {
   /** Whoever is in a write transaction is the only one. */
   async lockAllTasks(): Promise<void> {}
 
-  async tasksTouchedSince(position: number): Promise<number[]> {
-    return tasksTouchedSince(this.#connection, position);
+  async tasksTouched(afterPosition: number, toPosition: number): Promise<number[]> {
+    return tasksTouched(this.#connection, afterPosition, toPosition);
   }
 
-  async readTaskEvents(fromSeq: number, toSeq: number): Promise<StoredEvent[]> {
-    return readTaskEvents(this.#connection, this.#names, fromSeq, toSeq);
+  async readTaskEvents(query: TaskLogQuery): Promise<TaskLogPage> {
+    return readTaskEvents(this.#connection, this.#names, query);
   }
 
   async swapRebuilt(rebuild: number): Promise<void> {
@@ -159,7 +164,6 @@ export class SqliteTransaction implements EngineTransaction {
     } finally {
       this.#connection.exec("PRAGMA legacy_alter_table = OFF");
     }
-    this.#connection.exec(taskIndexes);
   }
 
   async beginCopy(): Promise<boolean> {

@@ -11,6 +11,7 @@ import type { TaskState, TaskStateName } from "../../tasks/task-state.ts";
 import {
   allColumns,
   byUrgency,
+  type ColumnValue,
   contradictionIn,
   definitionColumns,
   definitionValues,
@@ -35,6 +36,9 @@ const updateAll = `UPDATE azoth_tasks SET ${assignments([...definitionColumns, .
 const pastAnyId = "\u{10FFFF}".repeat(maxNameLength);
 /** A row as one JSON array: a driver takes several times as long to hand over two dozen columns one by one. */
 const selectTasks = `SELECT json_array(${allColumns.join(", ")}) AS columns FROM azoth_tasks`;
+/** Many rows as one. */
+const selectPage = `SELECT json_group_array(json_array(${allColumns.join(", ")})) AS page
+  FROM (SELECT * FROM azoth_tasks WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?)`;
 
 function decoded({ columns }: { readonly columns: string }): TaskRow {
   return rowOf(JSON.parse(columns) as (string | number | null)[]);
@@ -74,7 +78,8 @@ export class TaskRows {
 
   /** Puts states into the copy of a rebuild, in the place of earlier ones of the same tasks. */
   saveRebuilt(states: readonly TaskState[]): void {
-    for (const { seq } of states) this.#connection.run("DELETE FROM azoth_tasks_rebuilt WHERE seq = ?", seq);
+    const seqs = JSON.stringify(states.map(({ seq }) => seq));
+    this.#connection.run("DELETE FROM azoth_tasks_rebuilt WHERE seq IN (SELECT value FROM json_each(?))", seqs);
     insertRebuilt.run(
       this.#connection,
       states.map((state) => this.#row(state)),
@@ -90,11 +95,11 @@ export class TaskRows {
   }
 
   /** The tasks of a range, and what their rows hold beside the states and hold wrongly. */
-  between(fromSeq: number, toSeq: number): { rows: TaskState[]; contradictions: Contradiction[] } {
-    const sql = `${selectTasks} WHERE seq BETWEEN ? AND ? ORDER BY seq`;
+  between(fromSeq: number, toSeq: number, limit: number): { rows: TaskState[]; contradictions: Contradiction[] } {
     const rows: TaskState[] = [];
     const contradictions: Contradiction[] = [];
-    for (const row of this.#connection.all<{ columns: string }>(sql, fromSeq, toSeq).map(decoded)) {
+    const found = this.#connection.get<{ page: string }>(selectPage, fromSeq, toSeq, limit)?.page ?? "[]";
+    for (const row of (JSON.parse(found) as ColumnValue[][]).map(rowOf)) {
       const state = this.#state(row);
       rows.push(state);
       const found = contradictionIn(row, state);
