@@ -174,19 +174,13 @@ function encodeScheduled(data: TaskScheduledData, atMs: number): string {
 }
 
 function scheduledFrom(stored: StoredScheduled, atMs: number): TaskScheduledData | undefined {
-  const { schedule, priority, maxRetries, retry, timeoutMs, payload, ...rest } = stored;
-  if (typeof rest.taskId !== "string" || typeof rest.taskType !== "string" || payload === undefined) return undefined;
-  const definition = definitionFrom({
-    ...(schedule === undefined ? {} : { schedule }),
-    ...(priority === undefined ? {} : { priority }),
-    ...(maxRetries === undefined ? {} : { maxRetries }),
-    ...(retry === undefined ? {} : { retry }),
-    ...(timeoutMs === undefined ? {} : { timeoutMs }),
-  });
-  const { because = usual.because, revision = usual.revision } = rest;
-  const next = rest.next ?? { scheduledForMs: usualFirstMs(definition.schedule, atMs) };
+  const { taskId, taskType, because = usual.because, revision = usual.revision, anchorMs, payload } = stored;
+  if (typeof taskId !== "string" || typeof taskType !== "string" || payload === undefined) return undefined;
+  const definition = definitionFrom(stored);
+  const next = stored.next ?? { scheduledForMs: usualFirstMs(definition.schedule, atMs) };
   // Text that JSON.stringify wrote comes back from parse and stringify unchanged.
-  return { ...rest, because, revision, next, definition, payload: JSON.stringify(payload) };
+  const data = { taskId, taskType, because, revision, next, definition, payload: JSON.stringify(payload) };
+  return anchorMs === undefined ? data : { ...data, anchorMs };
 }
 
 /** When a task of this schedule is due that was scheduled at `atMs`, if nothing else is said of it. */
