@@ -101,7 +101,7 @@ export function executionsOf(events: readonly StoredEvent[]): Execution[] {
   for (const stored of events) {
     if (stored.task === null || stored.run === null || !isLifecycleType(stored.type)) continue;
     const { type, atMs, run, task } = stored;
-    const event = { type, atMs, run, data: decodeLifecycleData(type, stored.data) } as LifecycleEvent;
+    const event = { type, atMs, run, data: decodeLifecycleData(type, stored.data, atMs) } as LifecycleEvent;
     const next = after(executions.get(run), event, task, run);
     if (next !== undefined) executions.set(run, next);
   }

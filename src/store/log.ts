@@ -6,7 +6,7 @@ import { maxPageSize } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import { decodeLifecycleData } from "../tasks/event-codec.ts";
-import type { LifecycleData, TaskScheduledData } from "../tasks/events.ts";
+import { isLifecycleType, type LifecycleData, type TaskScheduledData } from "../tasks/events.ts";
 import type { TaskDefinition } from "../tasks/task-state.ts";
 import type { EngineReads, EventQuery, StoredEvent } from "./engine.ts";
 
@@ -68,10 +68,11 @@ export function recordedEvent(event: StoredEvent): RecordedEvent {
   };
 }
 
-function payloadOf({ type, data }: StoredEvent): unknown {
-  if (type !== "TaskScheduled") return decodeJson(data);
-  // What has its usual value is not stored: a reader must not have to know the defaults.
-  const { definition, payload, ...rest } = decodeLifecycleData(type, data);
+/** What has its usual value is not stored: a reader must not have to know what is usual. */
+function payloadOf({ type, data, atMs }: StoredEvent): unknown {
+  if (!isLifecycleType(type)) return decodeJson(data);
+  if (type !== "TaskScheduled") return decodeLifecycleData(type, data, atMs);
+  const { definition, payload, ...rest } = decodeLifecycleData(type, data, atMs);
   return { ...rest, ...definition, payload: decodeJson(payload) } satisfies LifecyclePayloads["TaskScheduled"];
 }
 

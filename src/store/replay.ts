@@ -80,7 +80,7 @@ function evolveStored(
   task: number,
 ): TaskState {
   try {
-    const event = { type, atMs, run, data: decodeLifecycleData(type, data) } as LifecycleEvent;
+    const event = { type, atMs, run, data: decodeLifecycleData(type, data, atMs) } as LifecycleEvent;
     const next: TaskState | undefined = evolve(state, event, task);
     if (next === undefined) throw new TypeError("its data has a value that no version of this library wrote");
     return next;

@@ -146,7 +146,7 @@ describe("verify", () => {
     [
       "its data",
       eventOf(
-        `UPDATE azoth_events SET data = ${json(`replace(${textOf("data")}, '"attempt":1', '"attempt":2')`)} WHERE`,
+        `UPDATE azoth_events SET data = ${json(`replace(${textOf("data")}, '"instance":', '"attempt":2,"instance":')`)} WHERE`,
         "TaskStarted",
         "hang immediate",
       ),

@@ -122,7 +122,8 @@ function decided(state: TaskState | null, command: TaskCommand, nowMs: number): 
 function replay(log: readonly LifecycleEvent[]): TaskState | null {
   let state: TaskState | null = null;
   for (const { type, atMs, run, ...event } of log) {
-    const data = decodeLifecycleData(type, encodeLifecycleData({ type, atMs, run, ...event } as LifecycleEvent));
+    const text = encodeLifecycleData({ type, atMs, run, ...event } as LifecycleEvent);
+    const data = decodeLifecycleData(type, text, atMs);
     state = evolve(state, { type, atMs, run, data } as LifecycleEvent, 1);
   }
   return state;

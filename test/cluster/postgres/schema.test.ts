@@ -91,10 +91,7 @@ test.concurrent(
     const admin = await connect(url);
     const [role, password, schema] = [`azoth_test_${randomBytes(8).toString("hex")}`, "secret", schemaOf(url)];
     await admin.query(`CREATE ROLE ${role} LOGIN PASSWORD '${password}'`);
-    atEnd(async () => {
-      const client = await connect(url);
-      await client.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`);
-    });
+    atEnd(() => admin.query(`DROP OWNED BY ${role} CASCADE; DROP ROLE ${role}`));
     const own = new URL(url);
     Object.assign(own, { username: role, password });
     await expect(openDb(own.href)).rejects.toMatchObject({ code: "STORE_NOT_WRITABLE" });
