@@ -135,7 +135,7 @@ function decodeData(type: LifecycleType, stored: object, atMs: number): object |
     case "TaskStarted":
       return startedFrom(stored as StoredStarted, atMs);
     case "TaskExecuted":
-      return executedFrom(stored as StoredExecuted);
+      return executedFrom(stored);
     default:
       return stored;
   }
@@ -231,6 +231,11 @@ function encodeExecuted(data: TaskExecutedData): string {
   return JSON.stringify(stored);
 }
 
-function executedFrom({ success = true, durationMs = 0, then = usual.then, ...rest }: StoredExecuted): TaskExecutedData {
+function executedFrom({
+  success = true,
+  durationMs = 0,
+  then = usual.then,
+  ...rest
+}: StoredExecuted): TaskExecutedData {
   return { success, durationMs, then, ...rest };
 }
