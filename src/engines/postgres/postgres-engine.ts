@@ -17,6 +17,7 @@ import { ClockOffset, databaseNow } from "./clock-offset.ts";
 import { Connections, fewestConnections } from "./connections.ts";
 import { loadDriver, type PgDriver } from "./driver.ts";
 import { attempt, checkClient } from "./joined-session.ts";
+import { HeldRuns } from "./held-runs.ts";
 import { Listener } from "./listener.ts";
 import { Names } from "./names.ts";
 import { parsePlace, type Place } from "./place.ts";
@@ -96,6 +97,7 @@ class PostgresEngine implements Engine {
   readonly #settled: SettledLog;
   readonly #clockOffset: ClockOffset;
   readonly #listener: Listener;
+  readonly #heldRuns = new HeldRuns();
   #closing: Promise<void> | undefined;
 
   constructor(place: Place, connections: Connections, options: PostgresOptions) {
@@ -136,7 +138,7 @@ class PostgresEngine implements Engine {
         const begun = this.#begin(session, inGroup);
         begun.catch(() => {});
         const offsetMs = this.#clockOffset.ms;
-        const transaction = this.#transaction(session, session, patient);
+        const transaction = this.#transaction(session, session, patient, inGroup);
         let result: T;
         try {
           // A group does not wait to be told the time. Work that may not be done again does.
@@ -147,6 +149,7 @@ class PostgresEngine implements Engine {
           if (session.failure !== undefined) throw session.failure;
           if (inGroup) await this.#refuseWrongTime(begun, offsetMs);
           await this.#commit(session, transaction, begun);
+          transaction.keepHeldRuns(await begun);
         } catch (error) {
           const { failure } = session;
           await session.end("ROLLBACK").catch(() => {});
@@ -180,7 +183,7 @@ class PostgresEngine implements Engine {
       attempt: (work) =>
         attempt(checked, async (session) => {
           await this.#askTheTime();
-          const transaction = this.#transaction(session, null, true);
+          const transaction = this.#transaction(session, null, true, false);
           const result = await work(transaction);
           if (transaction.hasNews) await session.rows(...this.#listener.noticeWithin);
           return result;
@@ -218,7 +221,7 @@ class PostgresEngine implements Engine {
     await closed;
   }
 
-  #transaction(session: Session, own: ClientSession | null, patient: boolean): PostgresTransaction {
+  #transaction(session: Session, own: ClientSession | null, patient: boolean, inGroup: boolean): PostgresTransaction {
     const { busyTimeoutMs, transactionTimeoutMs } = this.#options;
     const { quotedSchema: schema } = this.#place;
     // A little later than the transaction itself, whose error says more.
@@ -231,6 +234,7 @@ class PostgresEngine implements Engine {
       names,
       settled,
       patient,
+      heldRuns: inGroup ? this.#heldRuns : null,
       busyTimeoutMs,
       statementTimeoutMs,
     });

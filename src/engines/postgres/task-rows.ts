@@ -24,46 +24,12 @@ import {
   stateOf,
 } from "../task-columns.ts";
 import { numbers, texts } from "./arrays.ts";
+import { batchOfRows, insertion } from "./batch.ts";
+import type { HeldRuns } from "./held-runs.ts";
 import type { Names } from "./names.ts";
 import type { Session } from "./session.ts";
 
-/** Columns that are no whole numbers. */
-const textColumns: ReadonlySet<string> = new Set(["id", "definition", "payload"]);
 const jsonColumns: ReadonlySet<string> = new Set(["definition", "payload"]);
-
-/** Columns as a statement writes them, from its parameters. */
-interface Written {
-  /** An expression for each column. */
-  readonly expressions: ReadonlyMap<string, string>;
-  /** What the expressions are taken from: a table named "new" with a row for each of those given. */
-  readonly from: string;
-  readonly values: readonly unknown[];
-}
-
-/** Columns that tell one row from the other. Most others are the same in all rows of a batch, and are sent once. */
-const keys: ReadonlySet<string> = new Set(["seq", "id"]);
-
-function written(columns: readonly string[], rows: readonly (readonly ColumnValue[])[]): Written {
-  const values: unknown[] = [];
-  const arrays: string[] = [];
-  const names: string[] = [];
-  const expressions = new Map<string, string>();
-  for (const [index, column] of columns.entries()) {
-    const isText = textColumns.has(column);
-    const cells = rows.map((row) => row[index] ?? null);
-    const json = jsonColumns.has(column) ? "::json" : "";
-    if (!keys.has(column) && cells.every((cell) => cell === cells[0])) {
-      values.push(cells[0]);
-      expressions.set(column, `$${values.length}::${isText ? "text" : "bigint"}${json}`);
-      continue;
-    }
-    values.push(isText ? texts(cells as (string | null)[]) : numbers(cells as (number | null)[]));
-    arrays.push(`$${values.length}::${isText ? "text" : "bigint"}[]`);
-    names.push(column);
-    expressions.set(column, `new.${column}${json}`);
-  }
-  return { expressions, from: `unnest(${arrays.join(", ")}) AS new (${names.join(", ")})`, values };
-}
 
 /** JSON as its text, whatever the connection makes of JSON. */
 const selected = (column: string): string => `t.${column}${jsonColumns.has(column) ? `::text AS ${column}` : ""}`;
@@ -78,7 +44,7 @@ interface Derived {
   readonly keyColumns: number;
 }
 const dueTable: Derived = { table: "azoth_due", columns: ["seq", "due_at_ms", "type", "priority"], keyColumns: 1 };
-const runsTable: Derived = { table: "azoth_runs", columns: ["run_instance", "seq"], keyColumns: 2 };
+const runsTable: Derived = { table: "azoth_runs", columns: ["seq", "run_instance"], keyColumns: 2 };
 const sameIn = (columns: readonly string[], alias: string): string =>
   columns.map((column) => `${alias}.${column} = t.${column}`).join(" AND ");
 
@@ -184,6 +150,16 @@ export class TaskRows {
     const there = await this.#session.rows(sql, [array]);
     const locked = new Set<unknown>(tasks.map(({ taskId, seq }) => (column === "id" ? taskId : seq)));
     return { tasks, held: there.map(([found]) => found as Key).filter((found) => !locked.has(found)) };
+  }
+
+  /** Those of the tasks that are locked now and as this node has left them. Never waits. */
+  async lockKept(runs: HeldRuns, seqs: readonly number[]): Promise<TaskState[]> {
+    const kept = seqs.filter((seq) => runs.has(seq));
+    if (kept.length === 0) return [];
+    const sql = `SELECT t.seq, t.xmin FROM ${this.#schema}.azoth_tasks t
+      WHERE t.seq = ANY($1) ORDER BY t.seq FOR UPDATE SKIP LOCKED`;
+    const rows = (await this.#session.rows(sql, [numbers(kept)])) as [number, string][];
+    return rows.map(([seq, xmin]) => runs.stateOf(seq, xmin)).filter((state) => state !== undefined);
   }
 
   /** Waiting tasks of these types that are due, locked, by due time, then priority, then age. */
@@ -310,16 +286,16 @@ export class TaskRows {
     const rows = states.map((state) => this.#row(state));
     // A task with the same id may be on its way in another transaction: this waits for its end, and then fails by it.
     const orNothing = this.#inUsersTransaction ? " ON CONFLICT DO NOTHING" : "";
-    const { expressions, from, values } = written(allColumns, rows);
-    const sql = `INSERT INTO ${this.#schema}.${table} (${allColumns.join(", ")})
-      SELECT ${[...expressions.values()].join(", ")} FROM ${from} ORDER BY new.id${orNothing}`;
-    const inserted = await this.#session.run(sql, values);
+    const batch = batchOfRows(allColumns, rows);
+    const order = `ORDER BY ${batch.expressions.get("id")}`;
+    const sql = `INSERT INTO ${this.#schema}.${table} ${insertion(batch)} ${order}${orNothing}`;
+    const inserted = await this.#session.run(sql, batch.values);
     if (inserted < rows.length) throw new WriteCollision("Another transaction has stored a task with the same id.");
   }
 
   async #update(columns: readonly string[], rows: readonly (readonly ColumnValue[])[]): Promise<void> {
     if (rows.length === 0) return;
-    const { expressions, from, values } = written(columns, rows);
+    const { expressions, from, values } = batchOfRows(columns, rows);
     const assignments = [...expressions].slice(1).map(([column, expression]) => `${column} = ${expression}`);
     const sql = `UPDATE ${this.#schema}.azoth_tasks t SET ${assignments.join(", ")} FROM ${from} WHERE t.seq = new.seq`;
     await this.#session.run(sql, values);
@@ -334,7 +310,7 @@ export class TaskRows {
   }
 
   #sendRuns(changes: readonly TaskChange[]): Promise<void> {
-    const row = ({ seq, run }: TaskState): ColumnValue[] | null => (run === null ? null : [run.instance, seq]);
+    const row = ({ seq, run }: TaskState): ColumnValue[] | null => (run === null ? null : [seq, run.instance]);
     return this.#sendDerived(runsTable, changes, row);
   }
 
@@ -357,16 +333,17 @@ export class TaskRows {
 
   async #deleteDerived({ table, columns, keyColumns }: Derived, rows: readonly ColumnValue[][]): Promise<void> {
     if (rows.length === 0) return;
-    const { expressions, from, values } = written(columns.slice(0, keyColumns), rows);
-    const condition = [...expressions].map(([column, expression]) => `d.${column} = ${expression}`).join(" AND ");
-    await this.#session.run(`DELETE FROM ${this.#schema}.${table} d USING ${from} WHERE ${condition}`, values);
+    // No row has another's number: of whatever the lists make together, only these are there.
+    const key = columns.slice(0, keyColumns);
+    const lists = key.map((_, index) => numbers([...new Set(rows.map((row) => row[index] as number))]));
+    const condition = key.map((column, index) => `${column} = ANY($${index + 1}::bigint[])`).join(" AND ");
+    await this.#session.run(`DELETE FROM ${this.#schema}.${table} WHERE ${condition}`, lists);
   }
 
   async #insertDerived({ table, columns }: Derived, rows: readonly ColumnValue[][]): Promise<void> {
     if (rows.length === 0) return;
-    const { expressions, from, values } = written(columns, rows);
-    const sql = `INSERT INTO ${this.#schema}.${table} (${columns.join(", ")}) SELECT ${[...expressions.values()].join(", ")} FROM ${from}`;
-    await this.#session.run(sql, values);
+    const batch = batchOfRows(columns, rows);
+    await this.#session.run(`INSERT INTO ${this.#schema}.${table} ${insertion(batch)}`, batch.values);
   }
 
   async #many(sql: string, values: readonly unknown[]): Promise<TaskState[]> {
