@@ -71,9 +71,9 @@ export const migrations: readonly Migration[] = [
         data json NOT NULL,
         meta json
       );
-      -- A task's first event comes at the end of this index, and the others beside it: there is room for them.
+      -- A task's first event comes at the end of this index, and the others beside it: there is room for four.
       CREATE INDEX azoth_events_by_task ON ${schema}.azoth_events (task, position)
-        WITH (fillfactor = 25) WHERE task IS NOT NULL;
+        WITH (fillfactor = 18) WHERE task IS NOT NULL;
 
       -- Half of each page is left for the new versions of its rows. No indexed column ever changes: a start or an end
       -- writes nothing but the row, and the room of the version before is used again.
