@@ -54,6 +54,8 @@ export class TaskLoop {
   /** True if the last time as many were due as could be taken. */
   #moreDue = false;
   #lastTurnMs = Number.NEGATIVE_INFINITY;
+  /** Runs whose ends were recorded since then. */
+  #ended = 0;
   #gatheringSinceMs: number | undefined;
   /** Recordings in transactions of their own. */
   readonly #aside = new Set<Promise<void>>();
@@ -169,8 +171,11 @@ export class TaskLoop {
   async #turn(mayBeDue: boolean): Promise<boolean> {
     // Submitted at the same time, the two are one commit. Where several may be open, each is done while the other waits,
     // and a transaction that finds nothing due costs more than to look first.
-    const alike = this.#options.core.engine.writers === "one";
+    const { clock, engine } = this.#options.core;
+    const alike = engine.writers === "one";
+    const begunAtMs = clock.now();
     const outcomes = await Promise.allSettled([this.#record(), ...(alike || mayBeDue ? [this.#take()] : [])]);
+    this.#adaptAhead(begunAtMs);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     return outcomes.some((outcome) => outcome.status === "fulfilled" && outcome.value);
   }
@@ -180,17 +185,13 @@ export class TaskLoop {
     const { reports, apart } = this.#sorted(executor.takeReports());
     for (const report of apart) this.#recordApart(report);
     const starts = executor.unrecordedStarts;
-    const begunAtMs = core.clock.now();
-    if (reports.length + starts.length === 0) {
-      this.#adaptAhead(0, begunAtMs);
-      return apart.length > 0;
-    }
+    if (reports.length + starts.length === 0) return apart.length > 0;
     try {
       const { begun, recorded, held } = await core.queue.submit({
         run: (work) => recordRuns(work, { reports, starts, maxLostClaims }),
       });
       for (const handlerRun of begun) handlerRun.startIsRecorded = true;
-      this.#adaptAhead(reports.length, begunAtMs);
+      this.#ended += reports.length;
       executor.forgetReports(reports.filter((report) => !held.includes(report)));
       this.#postpone(held);
       this.#announceEnds(reports, recorded);
@@ -226,12 +227,13 @@ export class TaskLoop {
    * As many as will find a free slot within a short time, at the rate at which runs have just ended. Where a turn takes
    * long, what a short time brings would not even last until the next one.
    */
-  #adaptAhead(ended: number, turnBegunAtMs: number): void {
+  #adaptAhead(turnBegunAtMs: number): void {
     const { core, claimAhead } = this.#options;
     const nowMs = core.clock.now();
-    const perMs = ended / Math.max(1, Math.abs(nowMs - this.#lastTurnMs));
+    const perMs = this.#ended / Math.max(1, Math.abs(nowMs - this.#lastTurnMs));
     const horizonMs = Math.min(aheadPatienceMs, Math.max(aheadHorizonMs, 2 * Math.abs(nowMs - turnBegunAtMs)));
     this.#lastTurnMs = nowMs;
+    this.#ended = 0;
     this.#ahead = Math.min(claimAhead, Math.floor(perMs * horizonMs));
   }
 

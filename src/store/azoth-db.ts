@@ -44,7 +44,7 @@ export interface AzothDbOptions {
   readonly random?: Random;
   /** PostgreSQL only: the schema that holds the store's tables. Defaults to `?schema=` of the URL, else "azoth". */
   readonly schema?: string;
-  /** PostgreSQL only: the most connections that this store opens, 4 or more. Defaults to 10. */
+  /** PostgreSQL only: the most connections that this store opens, 5 or more. Defaults to 10. */
   readonly maxConnections?: number;
   /** A SQLite driver of the shape of `node:sqlite`. Defaults to `node:sqlite`, else `@photostructure/sqlite`. */
   readonly sqliteDriver?: unknown;

@@ -338,7 +338,7 @@ describe("a store", () => {
         noticeInterval: 0,
         maxPayloadBytes: 5,
         random: Math.random,
-        maxConnections: 4,
+        maxConnections: 5,
       }),
     ],
   );

@@ -286,7 +286,7 @@ describe("a statement that fails", () => {
 
 describe("a call that comes too late", () => {
   test("never writes into what others do on the connection", async () => {
-    const db = await store({ maxConnections: 4 });
+    const db = await store({ maxConnections: 5 });
     const late: Promise<unknown>[] = [];
     for (let round = 0; round < 5; round++) {
       const rejected = db.transaction(async (tx) => {
@@ -328,7 +328,7 @@ describe("a statement that takes longer than its transaction may", () => {
   });
 
   test("does not bound those of others: the bound goes with the transaction", async () => {
-    const db = await store({ transactionTimeout: "5s", maxConnections: 4 });
+    const db = await store({ transactionTimeout: "5s", maxConnections: 5 });
     await db.transaction((tx) => tx.query("SELECT 1"));
     expect(await db.query("SHOW statement_timeout")).toEqual([{ statement_timeout: "0" }]);
   });
@@ -519,7 +519,7 @@ describe("parameters", () => {
 describe("what a transaction sets for itself", () => {
   test("is gone with it: the next one on the connection finds it as it was", async () => {
     // One connection for all users.
-    const db = await store({ maxConnections: 4 });
+    const db = await store({ maxConnections: 5 });
     const seen = async () => {
       const shown = "search_path role work_mem statement_timeout lock_timeout default_transaction_isolation timezone";
       const settings = shown.split(" ").map((name) => `current_setting('${name}') AS ${name}`);
@@ -567,7 +567,7 @@ test.each([
   "SELECT pg_advisory_lock(42)",
 ])("%s leaves nothing on the connection of the next", async (sql) => {
   // One connection for users, so that the next one would get the same.
-  const db = await openStore(await newLocation({ shared: true }), { maxConnections: 4 });
+  const db = await openStore(await newLocation({ shared: true }), { maxConnections: 5 });
   const facts = () =>
     db.query(`SELECT pg_backend_pid() AS pid, current_setting('search_path') AS path,
       (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()) AS locks,

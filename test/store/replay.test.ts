@@ -100,8 +100,14 @@ describe("verify", () => {
     ["row", "DELETE FROM azoth_tasks WHERE seq = 1"],
     ["row", "DELETE FROM azoth_tasks WHERE seq = (SELECT max(seq) FROM azoth_tasks)"],
     ["file", "UPDATE azoth_tasks SET seq = 1000 WHERE id = 'paused'"],
-    ["file", `INSERT INTO azoth_tasks SELECT 1000, 'stray', ${columnsAfterId()} FROM azoth_tasks WHERE id = 'paused'`],
-    ["row", `INSERT INTO azoth_tasks SELECT -5, 'stray', ${columnsAfterId()} FROM azoth_tasks WHERE id = 'paused'`],
+    [
+      "file",
+      `INSERT INTO azoth_tasks (seq, id, ${columnsAfterId()}) SELECT 1000, 'stray', ${columnsAfterId()} FROM azoth_tasks WHERE id = 'paused'`,
+    ],
+    [
+      "row",
+      `INSERT INTO azoth_tasks (seq, id, ${columnsAfterId()}) SELECT -5, 'stray', ${columnsAfterId()} FROM azoth_tasks WHERE id = 'paused'`,
+    ],
     ["file", `${taskCounter(3)}; DELETE FROM azoth_tasks WHERE seq = 7`],
     ["file", taskCounter(3)],
     ["file", positionCounter(3)],

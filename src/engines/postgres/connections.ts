@@ -19,8 +19,8 @@ export interface ConnectionsOptions {
   readonly statementTimeoutMs: number;
 }
 
-/** Connections of the scheduler's own: one writes, one reads. */
-const coreConnections = 2;
+/** Connections of the scheduler's own: one writes what callers and handlers did, one takes what is due, one reads. */
+const coreConnections = 3;
 /** Fewer than this cannot work: the core's, the listener's, and one for users. */
 export const fewestConnections: number = coreConnections + 2;
 

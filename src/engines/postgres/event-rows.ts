@@ -8,35 +8,34 @@ import type {
   TaskLogPage,
   TaskLogQuery,
 } from "../../store/engine.ts";
-import { numbers, texts } from "./arrays.ts";
+import { numbers } from "./arrays.ts";
+import { batchOf, insertion } from "./batch.ts";
 import type { Names } from "./names.ts";
 import type { Session } from "./session.ts";
 import type { SettledLog } from "./settled.ts";
 
-/** Resolves as soon as the events are sent; their positions come with the answer. */
+/** Resolves as soon as the events are sent; `stored` tells of the answer, with their positions if these are asked for. */
 export async function sendEvents(
   session: Session,
-  schema: string,
-  names: Names,
+  { schema, names }: { readonly schema: string; readonly names: Names },
   events: readonly NewEvent[],
-): Promise<{ readonly positions: Promise<readonly number[]> }> {
-  if (events.length === 0) return { positions: Promise.resolve([]) };
+  positions: "positions" | "no positions",
+): Promise<{ readonly stored: Promise<readonly number[]> }> {
+  if (events.length === 0) return { stored: Promise.resolve([]) };
   const ids = await names.intern(events.map(({ type }) => type));
-  // Positions are drawn in the order of the rows, because they are sorted before the default is computed.
-  const sql = `INSERT INTO ${schema}.azoth_events (type, at_ms, task, run, data, meta)
-    SELECT type, at_ms, task, run, data::json, meta::json
-    FROM unnest($1::int[], $2::bigint[], $3::bigint[], $4::int[], $5::text[], $6::text[])
-      WITH ORDINALITY AS new (type, at_ms, task, run, data, meta, number)
-    ORDER BY number RETURNING position`;
-  const answer = session.rows(sql, [
-    numbers(events.map(({ type }) => ids.get(type))),
-    numbers(events.map(({ atMs }) => atMs)),
-    numbers(events.map(({ task }) => task)),
-    numbers(events.map(({ run }) => run)),
-    texts(events.map(({ data }) => data)),
-    texts(events.map(({ meta }) => meta)),
+  const batch = batchOf([
+    ["type", events.map(({ type }) => ids.get(type) ?? null)],
+    ["at_ms", events.map(({ atMs }) => atMs)],
+    ["task", events.map(({ task }) => task)],
+    ["run", events.map(({ run }) => run)],
+    ["data", events.map(({ data }) => data)],
+    ["meta", events.map(({ meta }) => meta)],
   ]);
-  return { positions: answer.then((rows) => rows.map(([position]) => position as number)) };
+  // Positions are drawn in the order of the rows, because they are sorted before the default is computed.
+  const sql = `INSERT INTO ${schema}.azoth_events ${insertion(batch)} ORDER BY number`;
+  if (positions === "no positions") return { stored: session.run(sql, batch.values).then(() => []) };
+  const answer = session.rows(`${sql} RETURNING position`, batch.values);
+  return { stored: answer.then((rows) => rows.map(([position]) => position as number)) };
 }
 
 type EventRow = [

@@ -17,6 +17,7 @@ import { ClockOffset, databaseNow } from "./clock-offset.ts";
 import { Connections, fewestConnections } from "./connections.ts";
 import { loadDriver, type PgDriver } from "./driver.ts";
 import { attempt, checkClient } from "./joined-session.ts";
+import { HeldRuns } from "./held-runs.ts";
 import { Listener } from "./listener.ts";
 import { Names } from "./names.ts";
 import { parsePlace, type Place } from "./place.ts";
@@ -46,6 +47,12 @@ const groupLockTimeoutMs = 100;
 /** How long to ask what became of a commit. */
 const outcomeTimeoutMs = 30_000;
 const idleMarginMs = 5_000;
+/**
+ * For a group's statements, which never are a user's: each looks at some hundred rows by an index. The server thinks
+ * that of a table that is small, or whose rows it has not counted, all rows may as well be read and sorted; which they
+ * then are at each turn, while the table grows.
+ */
+const byIndex = ["seqscan", "bitmapscan", "hashjoin", "mergejoin"].map((plan) => `enable_${plan} = off`);
 const statementMarginMs = 5_000;
 const cancelMarginMs = 250;
 /** The version of the server that can bound a whole transaction. */
@@ -90,6 +97,7 @@ class PostgresEngine implements Engine {
   readonly #settled: SettledLog;
   readonly #clockOffset: ClockOffset;
   readonly #listener: Listener;
+  readonly #heldRuns = new HeldRuns();
   #closing: Promise<void> | undefined;
 
   constructor(place: Place, connections: Connections, options: PostgresOptions) {
@@ -130,7 +138,7 @@ class PostgresEngine implements Engine {
         const begun = this.#begin(session, inGroup);
         begun.catch(() => {});
         const offsetMs = this.#clockOffset.ms;
-        const transaction = this.#transaction(session, session, patient);
+        const transaction = this.#transaction(session, session, patient, inGroup);
         let result: T;
         try {
           // A group does not wait to be told the time. Work that may not be done again does.
@@ -141,6 +149,7 @@ class PostgresEngine implements Engine {
           if (session.failure !== undefined) throw session.failure;
           if (inGroup) await this.#refuseWrongTime(begun, offsetMs);
           await this.#commit(session, transaction, begun);
+          transaction.keepHeldRuns(await begun);
         } catch (error) {
           const { failure } = session;
           await session.end("ROLLBACK").catch(() => {});
@@ -174,7 +183,7 @@ class PostgresEngine implements Engine {
       attempt: (work) =>
         attempt(checked, async (session) => {
           await this.#askTheTime();
-          const transaction = this.#transaction(session, null, true);
+          const transaction = this.#transaction(session, null, true, false);
           const result = await work(transaction);
           if (transaction.hasNews) await session.rows(...this.#listener.noticeWithin);
           return result;
@@ -212,7 +221,7 @@ class PostgresEngine implements Engine {
     await closed;
   }
 
-  #transaction(session: Session, own: ClientSession | null, patient: boolean): PostgresTransaction {
+  #transaction(session: Session, own: ClientSession | null, patient: boolean, inGroup: boolean): PostgresTransaction {
     const { busyTimeoutMs, transactionTimeoutMs } = this.#options;
     const { quotedSchema: schema } = this.#place;
     // A little later than the transaction itself, whose error says more.
@@ -225,6 +234,7 @@ class PostgresEngine implements Engine {
       names,
       settled,
       patient,
+      heldRuns: inGroup ? this.#heldRuns : null,
       busyTimeoutMs,
       statementTimeoutMs,
     });
@@ -245,6 +255,7 @@ class PostgresEngine implements Engine {
         ? [`transaction_timeout = ${transactionTimeoutMs + idleMarginMs + statementMarginMs}`]
         : []),
       `synchronous_commit = ${durability === "full" ? "on" : "off"}`,
+      ...(inGroup ? byIndex : []),
     ];
     const begin = ["BEGIN ISOLATION LEVEL READ COMMITTED", ...settings.map((setting) => `SET LOCAL ${setting}`)];
     const began = session.script(begin.join("; "));

@@ -108,7 +108,17 @@ export class PostgresReads implements EngineReads {
   }
 
   runsOf(instance: number): Promise<{ seq: number; run: number }[]> {
-    return this.#read(() => this.#tasks(this.#core).runsOf(instance));
+    return this.#read(() =>
+      this.#options.connections.use("core", async (session) => {
+        // Sent together. Runs come and go: only a walk of the index leaves marks at those that have gone, for the next.
+        const [, runs] = await Promise.all([
+          session.script("BEGIN READ ONLY; SET LOCAL enable_bitmapscan = off; SET LOCAL enable_seqscan = off"),
+          this.#tasks(session).runsOf(instance),
+          session.script("COMMIT"),
+        ]);
+        return runs;
+      }),
+    );
   }
 
   listInstances(): Promise<Instance[]> {

@@ -22,6 +22,7 @@ import type { TaskState } from "../../tasks/task-state.ts";
 import { Coordination } from "./coordination.ts";
 import * as copying from "./copying.ts";
 import { type LogReading, readEvents, readTaskEvents, sendEvents, tasksTouched } from "./event-rows.ts";
+import type { HeldRuns } from "./held-runs.ts";
 import type { Names } from "./names.ts";
 import { isLockTimeout } from "./postgres-errors.ts";
 import type { ClientSession, Session } from "./session.ts";
@@ -38,6 +39,8 @@ export interface TransactionOptions {
   readonly names: Names;
   readonly settled: SettledLog;
   readonly patient: boolean;
+  /** What this node holds, for a transaction that passes over what others hold; null for any other. */
+  readonly heldRuns: HeldRuns | null;
   /** How long to wait for others that write, where all of them have to be waited for. */
   readonly busyTimeoutMs: number;
   /** How long a statement of the user's may run. */
@@ -58,6 +61,8 @@ export class PostgresTransaction implements EngineTransaction {
   /** True once something was written that others may wait for. */
   hasNews = false;
   #posted: Promise<unknown>[] = [];
+  /** What was saved, in its order. */
+  readonly #saved: TaskChange[] = [];
   readonly #options: TransactionOptions;
   readonly #tasks: TaskRows;
   readonly #coordination: Coordination;
@@ -79,8 +84,18 @@ export class PostgresTransaction implements EngineTransaction {
     return this.#tasks.lock("id", taskIds, this.#options);
   }
 
-  lockTasksBySeq(seqs: readonly number[]): Promise<LockedTasks<number>> {
-    return this.#tasks.lock("seq", seqs, this.#options);
+  async lockTasksBySeq(seqs: readonly number[]): Promise<LockedTasks<number>> {
+    const { heldRuns } = this.#options;
+    const kept = heldRuns === null ? [] : await this.#tasks.lockKept(heldRuns, seqs);
+    const locked = new Set(kept.map(({ seq }) => seq));
+    const others = seqs.filter((seq) => !locked.has(seq));
+    const { tasks, held } = await this.#tasks.lock("seq", others, this.#options);
+    return { tasks: [...kept, ...tasks], held };
+  }
+
+  /** Takes note of what was saved, once it is committed under this number. */
+  keepHeldRuns(xid: string): void {
+    this.#options.heldRuns?.keep(xid, this.#saved);
   }
 
   lockDueTasks(query: { taskTypes: readonly string[]; nowMs: number; limit: number }): Promise<TaskState[]> {
@@ -99,22 +114,22 @@ export class PostgresTransaction implements EngineTransaction {
   }
 
   async append(events: readonly NewEvent[]): Promise<readonly number[]> {
-    return await (await this.#sendEvents(events)).positions;
+    return await (await this.#sendEvents(events, "positions")).stored;
   }
 
   async post(events: readonly NewEvent[]): Promise<void> {
-    await this.#post((await this.#sendEvents(events)).positions);
+    await this.#post((await this.#sendEvents(events, "no positions")).stored);
   }
 
   async saveTasks(changes: readonly TaskChange[]): Promise<void> {
     this.hasNews ||= changes.length > 0;
+    if (this.#options.heldRuns !== null) this.#saved.push(...changes);
     await this.#post((await this.#tasks.send(changes)).saved);
   }
 
-  #sendEvents(events: readonly NewEvent[]): ReturnType<typeof sendEvents> {
+  #sendEvents(events: readonly NewEvent[], positions: "positions" | "no positions"): ReturnType<typeof sendEvents> {
     this.hasNews ||= events.length > 0;
-    const { session, schema, names } = this.#options;
-    return sendEvents(session, schema, names, events);
+    return sendEvents(this.#options.session, this.#options, events, positions);
   }
 
   /** Resolves when everything that was sent is answered; rejects with the first failure, from which all later ones follow. */
@@ -270,6 +285,7 @@ export class PostgresTransaction implements EngineTransaction {
   async nested<T>(work: () => Promise<T>): Promise<T> {
     const session = this.#ownSession();
     const savepoint = `azoth_${++this.#depth}`;
+    const saved = this.#saved.length;
     await session.script(`SAVEPOINT ${savepoint}`);
     try {
       const result = await work();
@@ -280,6 +296,7 @@ export class PostgresTransaction implements EngineTransaction {
       });
       return result;
     } catch (error) {
+      this.#saved.length = saved;
       await session.script(`ROLLBACK TO SAVEPOINT ${savepoint}; RELEASE SAVEPOINT ${savepoint}`);
       throw error;
     } finally {

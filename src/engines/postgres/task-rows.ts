@@ -1,6 +1,7 @@
 /** The task projection in SQL: rows to states and back. */
 import {
   type Contradiction,
+  dueAtMs,
   type LockedTasks,
   type StateCount,
   stateNameOf,
@@ -23,34 +24,29 @@ import {
   stateOf,
 } from "../task-columns.ts";
 import { numbers, texts } from "./arrays.ts";
+import { batchOfRows, insertion } from "./batch.ts";
+import type { HeldRuns } from "./held-runs.ts";
 import type { Names } from "./names.ts";
 import type { Session } from "./session.ts";
 
-/** Columns that are no whole numbers. */
-const textColumns: ReadonlySet<string> = new Set(["id", "definition", "payload"]);
 const jsonColumns: ReadonlySet<string> = new Set(["definition", "payload"]);
-
-/** `unnest` of one array for each column, as a table with the columns' names. */
-function unnested(columns: readonly string[]): string {
-  const arrays = columns.map((column, index) => `$${index + 1}::${textColumns.has(column) ? "text" : "bigint"}[]`);
-  return `unnest(${arrays.join(", ")}) AS new (${columns.join(", ")})`;
-}
-
-/** One array for each column. */
-function arraysOf(columns: readonly string[], rows: readonly (readonly ColumnValue[])[]): string[] {
-  return columns.map((column, index) => {
-    const values = rows.map((row) => row[index] ?? null);
-    return textColumns.has(column) ? texts(values as (string | null)[]) : numbers(values as (number | null)[]);
-  });
-}
 
 /** JSON as its text, whatever the connection makes of JSON. */
 const selected = (column: string): string => `t.${column}${jsonColumns.has(column) ? `::text AS ${column}` : ""}`;
-const casted = (column: string): string => (jsonColumns.has(column) ? `new.${column}::json` : `new.${column}`);
-const assignments = (columns: readonly string[]): string =>
-  columns.map((column) => `${column} = ${casted(column)}`).join(", ");
 
 const progressUpdate = ["seq", ...progressColumns];
+
+/** The tables of what is due and of what is being run: their rows follow from the tasks'. */
+interface Derived {
+  readonly table: string;
+  readonly columns: readonly string[];
+  /** The first so many columns tell one row from the other. */
+  readonly keyColumns: number;
+}
+const dueTable: Derived = { table: "azoth_due", columns: ["seq", "due_at_ms", "type", "priority"], keyColumns: 1 };
+const runsTable: Derived = { table: "azoth_runs", columns: ["seq", "run_instance"], keyColumns: 2 };
+const sameIn = (columns: readonly string[], alias: string): string =>
+  columns.map((column) => `${alias}.${column} = t.${column}`).join(" AND ");
 
 export class TaskRows {
   readonly #session: Session;
@@ -70,7 +66,9 @@ export class TaskRows {
 
   /** Resolves as soon as the rows are sent. `saved` rejects if another transaction has stored a task with the same id. */
   async send(changes: readonly TaskChange[]): Promise<{ readonly saved: Promise<unknown> }> {
-    await this.#names.intern(changes.map(({ after }) => after.taskType));
+    await this.#names.intern(
+      changes.flatMap(({ before, after }) => [before?.taskType ?? after.taskType, after.taskType]),
+    );
     const added = changes.filter(({ before }) => before === null).map(({ after }) => after);
     const redefined = changes.filter(({ before, after }) => before !== null && before.revision !== after.revision);
     const moved = changes.filter(({ before, after }) => before !== null && before.revision === after.revision);
@@ -84,6 +82,8 @@ export class TaskRows {
         progressUpdate,
         moved.map(({ after }) => [after.seq, ...progressValues(after)]),
       ),
+      this.#sendDue(changes),
+      this.#sendRuns(changes),
     ]);
     return { saved };
   }
@@ -110,6 +110,18 @@ export class TaskRows {
     await this.#session.run(
       `INSERT INTO ${live} SELECT r.* FROM ${rebuilt} r WHERE NOT EXISTS (SELECT 1 FROM ${live} t WHERE t.seq = r.seq)`,
     );
+    for (const [{ table, columns }, key] of [
+      [dueTable, "due_at_ms"],
+      [runsTable, "run_instance"],
+    ] as const) {
+      const derived = `${this.#schema}.${table}`;
+      const same = sameIn(columns, "d");
+      await this.#session.run(`DELETE FROM ${derived} d WHERE NOT EXISTS (SELECT 1 FROM ${live} t WHERE ${same})`);
+      await this.#session.run(
+        `INSERT INTO ${derived} (${columns.join(", ")}) SELECT ${columns.map(selected).join(", ")} FROM ${live} t
+         WHERE t.${key} IS NOT NULL AND NOT EXISTS (SELECT 1 FROM ${derived} d WHERE ${same})`,
+      );
+    }
   }
 
   async byId(taskId: string): Promise<TaskState | null> {
@@ -124,17 +136,30 @@ export class TaskRows {
   ): Promise<LockedTasks<Key>> {
     if (keys.length === 0) return { tasks: [], held: [] };
     const array = column === "id" ? texts(keys as readonly string[]) : numbers(keys as readonly number[]);
-    const wanted = `t.${column} = ANY($1)`;
+    // What an instance runs is true of the task itself when it is locked.
+    const runs = `JOIN ${this.#schema}.azoth_runs r ON ${sameIn(runsTable.columns, "r")}`;
+    const wanted = column === "run_instance" ? `${runs} WHERE r.run_instance = ANY($1)` : `WHERE t.${column} = ANY($1)`;
     // By number, so that patient transactions lock in one order and never wait for each other in a ring.
-    const lock = `FOR UPDATE${patient ? "" : " SKIP LOCKED"}`;
-    const tasks = await this.#many(`${this.#select} WHERE ${wanted} ORDER BY t.seq LIMIT ${limit} ${lock}`, [array]);
+    const lock = `FOR UPDATE OF t${patient ? "" : " SKIP LOCKED"}`;
+    const tasks = await this.#many(`${this.#select} ${wanted} ORDER BY t.seq LIMIT ${limit} ${lock}`, [array]);
     if (patient || tasks.length === limit) return { tasks, held: [] };
     const isComplete = column !== "run_instance" && tasks.length === keys.length;
     if (isComplete) return { tasks, held: [] };
     const key = column === "id" ? "id" : "seq";
-    const there = await this.#session.rows(`SELECT ${key} FROM ${this.#schema}.azoth_tasks t WHERE ${wanted}`, [array]);
+    const sql = `SELECT t.${key} FROM ${this.#schema}.azoth_tasks t ${wanted}`;
+    const there = await this.#session.rows(sql, [array]);
     const locked = new Set<unknown>(tasks.map(({ taskId, seq }) => (column === "id" ? taskId : seq)));
     return { tasks, held: there.map(([found]) => found as Key).filter((found) => !locked.has(found)) };
+  }
+
+  /** Those of the tasks that are locked now and as this node has left them. Never waits. */
+  async lockKept(runs: HeldRuns, seqs: readonly number[]): Promise<TaskState[]> {
+    const kept = seqs.filter((seq) => runs.has(seq));
+    if (kept.length === 0) return [];
+    const sql = `SELECT t.seq, t.xmin FROM ${this.#schema}.azoth_tasks t
+      WHERE t.seq = ANY($1) ORDER BY t.seq FOR UPDATE SKIP LOCKED`;
+    const rows = (await this.#session.rows(sql, [numbers(kept)])) as [number, string][];
+    return rows.map(([seq, xmin]) => runs.stateOf(seq, xmin)).filter((state) => state !== undefined);
   }
 
   /** Waiting tasks of these types that are due, locked, by due time, then priority, then age. */
@@ -142,9 +167,11 @@ export class TaskRows {
     const types = await this.#names.find(taskTypes);
     if (types.length === 0) return [];
     // Type by type: each is one short walk of the index, however many tasks of other types are overdue.
+    // What is read of the task itself is read when it is locked: another node may have been first.
     const ofType = (type: string) =>
-      `${this.#select} WHERE t.type = ${type} AND t.due_at_ms <= $1
-       ORDER BY t.due_at_ms, t.priority DESC, t.seq LIMIT ${limit} FOR UPDATE SKIP LOCKED`;
+      `${this.#select} JOIN ${this.#schema}.azoth_due d ON d.seq = t.seq AND d.due_at_ms = t.due_at_ms
+       WHERE d.type = ${type} AND d.due_at_ms <= $1
+       ORDER BY d.due_at_ms, d.priority DESC, d.seq LIMIT ${limit} FOR UPDATE OF t SKIP LOCKED`;
     if (types.length === 1) return await this.#many(ofType("$2"), [nowMs, types[0]]);
     const sql = `SELECT found.* FROM unnest($2::int[]) AS wanted (type)
       CROSS JOIN LATERAL (${ofType("wanted.type")}) AS found`;
@@ -157,8 +184,7 @@ export class TaskRows {
     if (types.length === 0) return null;
     const sql = `SELECT min(earliest.due_at_ms) FROM unnest($1::int[]) AS wanted (type)
       CROSS JOIN LATERAL (
-        SELECT t.due_at_ms FROM ${this.#schema}.azoth_tasks t
-        WHERE t.type = wanted.type AND t.due_at_ms IS NOT NULL ORDER BY t.due_at_ms LIMIT 1
+        SELECT d.due_at_ms FROM ${this.#schema}.azoth_due d WHERE d.type = wanted.type ORDER BY d.due_at_ms LIMIT 1
       ) AS earliest`;
     const [row] = await this.#session.rows(sql, [numbers(types)]);
     return row?.[0] as number | null;
@@ -168,16 +194,16 @@ export class TaskRows {
     taskTypes: readonly string[],
     nowMs: number,
   ): Promise<{ taskType: string; count: number }[]> {
-    const tasks = `${this.#schema}.azoth_tasks`;
+    const due = `${this.#schema}.azoth_due`;
     // Hops from type to type in the due index instead of walking it.
     const sql = `WITH RECURSIVE hop (type) AS (
-        SELECT min(type) FROM ${tasks} WHERE due_at_ms IS NOT NULL
+        SELECT min(type) FROM ${due}
         UNION ALL
-        SELECT (SELECT min(type) FROM ${tasks} WHERE due_at_ms IS NOT NULL AND type > hop.type)
+        SELECT (SELECT min(type) FROM ${due} WHERE type > hop.type)
         FROM hop WHERE hop.type IS NOT NULL
       )
       SELECT n.name, (
-        SELECT count(*) FROM (SELECT 1 FROM ${tasks} WHERE type = hop.type AND due_at_ms <= $1 LIMIT 1000) AS counted
+        SELECT count(*) FROM (SELECT 1 FROM ${due} WHERE type = hop.type AND due_at_ms <= $1 LIMIT 1000) AS counted
       ) FROM hop JOIN ${this.#schema}.azoth_names n ON n.id = hop.type ORDER BY n.id`;
     const rows = (await this.#session.rows(sql, [nowMs])) as [string, number][];
     return rows
@@ -186,7 +212,8 @@ export class TaskRows {
   }
 
   async runsOf(instance: number): Promise<{ seq: number; run: number }[]> {
-    const sql = `SELECT seq, runs FROM ${this.#schema}.azoth_tasks WHERE run_instance = $1`;
+    const sql = `SELECT t.seq, t.runs FROM ${this.#schema}.azoth_runs r
+      JOIN ${this.#schema}.azoth_tasks t ON ${sameIn(runsTable.columns, "r")} WHERE r.run_instance = $1`;
     return (await this.#session.rows(sql, [instance])).map(([seq, run]) => ({
       seq: seq as number,
       run: run as number,
@@ -207,10 +234,12 @@ export class TaskRows {
     if (query.taskType !== undefined) {
       add((type) => `t.type = ANY(${type})`, numbers(await this.#names.find([query.taskType])));
     }
-    if (query.dueFromMs !== undefined) add((at) => `t.due_at_ms >= ${at}`, query.dueFromMs);
-    if (query.dueUntilMs !== undefined) add((at) => `t.due_at_ms < ${at}`, query.dueUntilMs);
+    const isDue = query.dueFromMs !== undefined || query.dueUntilMs !== undefined;
+    const due = isDue ? ` JOIN ${this.#schema}.azoth_due d ON d.seq = t.seq` : "";
+    if (query.dueFromMs !== undefined) add((at) => `d.due_at_ms >= ${at}`, query.dueFromMs);
+    if (query.dueUntilMs !== undefined) add((at) => `d.due_at_ms < ${at}`, query.dueUntilMs);
     if (query.idPrefix !== undefined) add((prefix) => `starts_with(t.id, ${prefix})`, query.idPrefix);
-    const sql = `${this.#select} WHERE ${conditions.join(" AND ")} ORDER BY t.seq LIMIT ${query.limit}`;
+    const sql = `${this.#select}${due} WHERE ${conditions.join(" AND ")} ORDER BY t.seq LIMIT ${query.limit}`;
     return await this.#many(sql, values);
   }
 
@@ -233,8 +262,28 @@ export class TaskRows {
     const found = values.map((each) => rowOf(each as ColumnValue[]));
     await this.#names.learn(found.map(({ type }) => type as number));
     const rows = found.map((row) => stateOf(row, this.#names.nameOf(row.type as number)));
-    const contradictions = found.map((row, index) => contradictionIn(row, rows[index] as TaskState));
+    const wrong = new Map((await this.#wrongDerived(fromSeq, toSeq)).map((found) => [found.seq, found]));
+    const contradictions = found.map((row, index) => {
+      return contradictionIn(row, rows[index] as TaskState) ?? wrong.get(row.seq as number);
+    });
     return { rows, contradictions: contradictions.filter((found) => found !== undefined) };
+  }
+
+  /** Tasks of a range that are not found where they are looked for, or are found where they should not be. */
+  async #wrongDerived(fromSeq: number, toSeq: number): Promise<Contradiction[]> {
+    const due = (alias: string) =>
+      `CASE WHEN ${alias}.due_at_ms IS NOT NULL THEN (${alias}.due_at_ms, ${alias}.type, ${alias}.priority)::text END`;
+    const sql = `SELECT t.seq, t.id, ${due("t")}, ${due("d")}, t.run_instance, r.run_instance
+      FROM ${this.#schema}.azoth_tasks t LEFT JOIN ${this.#schema}.azoth_due d ON d.seq = t.seq
+        LEFT JOIN ${this.#schema}.azoth_runs r ON r.seq = t.seq
+      WHERE t.seq BETWEEN $1 AND $2
+        AND (${due("t")} IS DISTINCT FROM ${due("d")} OR t.run_instance IS DISTINCT FROM r.run_instance)`;
+    const rows = (await this.#session.rows(sql, [fromSeq, toSeq])) as [number, string, ...(number | string | null)[]][];
+    return rows.map(([seq, taskId, dueOfTask, storedDue, runOfTask, storedRun]) =>
+      dueOfTask === storedDue
+        ? { seq, taskId, field: "azoth_runs", expected: runOfTask, stored: storedRun }
+        : { seq, taskId, field: "azoth_due", expected: dueOfTask, stored: storedDue },
+    );
   }
 
   async #insert(table: string, states: readonly TaskState[]): Promise<void> {
@@ -242,17 +291,64 @@ export class TaskRows {
     const rows = states.map((state) => this.#row(state));
     // A task with the same id may be on its way in another transaction: this waits for its end, and then fails by it.
     const orNothing = this.#inUsersTransaction ? " ON CONFLICT DO NOTHING" : "";
-    const sql = `INSERT INTO ${this.#schema}.${table} (${allColumns.join(", ")})
-      SELECT ${allColumns.map(casted).join(", ")} FROM ${unnested(allColumns)} ORDER BY new.id${orNothing}`;
-    const inserted = await this.#session.run(sql, arraysOf(allColumns, rows));
+    const batch = batchOfRows(allColumns, rows);
+    const order = `ORDER BY ${batch.expressions.get("id")}`;
+    const sql = `INSERT INTO ${this.#schema}.${table} ${insertion(batch)} ${order}${orNothing}`;
+    const inserted = await this.#session.run(sql, batch.values);
     if (inserted < rows.length) throw new WriteCollision("Another transaction has stored a task with the same id.");
   }
 
   async #update(columns: readonly string[], rows: readonly (readonly ColumnValue[])[]): Promise<void> {
     if (rows.length === 0) return;
-    const sql = `UPDATE ${this.#schema}.azoth_tasks t SET ${assignments(columns.slice(1))}
-      FROM ${unnested(columns)} WHERE t.seq = new.seq`;
-    await this.#session.run(sql, arraysOf(columns, rows));
+    const { expressions, from, values } = batchOfRows(columns, rows);
+    const assignments = [...expressions].slice(1).map(([column, expression]) => `${column} = ${expression}`);
+    const sql = `UPDATE ${this.#schema}.azoth_tasks t SET ${assignments.join(", ")} FROM ${from} WHERE t.seq = new.seq`;
+    await this.#session.run(sql, values);
+  }
+
+  #sendDue(changes: readonly TaskChange[]): Promise<void> {
+    const row = (state: TaskState): ColumnValue[] | null => {
+      const due = dueAtMs(state);
+      return due === null ? null : [state.seq, due, this.#names.idOf(state.taskType), state.definition.priority];
+    };
+    return this.#sendDerived(dueTable, changes, row);
+  }
+
+  #sendRuns(changes: readonly TaskChange[]): Promise<void> {
+    const row = ({ seq, run }: TaskState): ColumnValue[] | null => (run === null ? null : [seq, run.instance]);
+    return this.#sendDerived(runsTable, changes, row);
+  }
+
+  /** Takes away the rows that no longer follow from the tasks, and adds those that now do. Whoever does so holds the tasks. */
+  async #sendDerived(
+    derived: Derived,
+    changes: readonly TaskChange[],
+    rowOfState: (state: TaskState) => ColumnValue[] | null,
+  ): Promise<void> {
+    const gone: ColumnValue[][] = [];
+    const added: ColumnValue[][] = [];
+    for (const { before, after } of changes) {
+      const [was, is] = [before === null ? null : rowOfState(before), rowOfState(after)];
+      if (was !== null && is?.every((value, index) => value === was[index]) === true) continue;
+      if (was !== null) gone.push(was);
+      if (is !== null) added.push(is);
+    }
+    await Promise.all([this.#deleteDerived(derived, gone), this.#insertDerived(derived, added)]);
+  }
+
+  async #deleteDerived({ table, columns, keyColumns }: Derived, rows: readonly ColumnValue[][]): Promise<void> {
+    if (rows.length === 0) return;
+    // No row has another's number: of whatever the lists make together, only these are there.
+    const key = columns.slice(0, keyColumns);
+    const lists = key.map((_, index) => numbers([...new Set(rows.map((row) => row[index] as number))]));
+    const condition = key.map((column, index) => `${column} = ANY($${index + 1}::bigint[])`).join(" AND ");
+    await this.#session.run(`DELETE FROM ${this.#schema}.${table} WHERE ${condition}`, lists);
+  }
+
+  async #insertDerived({ table, columns }: Derived, rows: readonly ColumnValue[][]): Promise<void> {
+    if (rows.length === 0) return;
+    const batch = batchOfRows(columns, rows);
+    await this.#session.run(`INSERT INTO ${this.#schema}.${table} ${insertion(batch)}`, batch.values);
   }
 
   async #many(sql: string, values: readonly unknown[]): Promise<TaskState[]> {

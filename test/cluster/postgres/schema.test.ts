@@ -59,7 +59,7 @@ test.concurrent(
     // Nobody has made anything before them: the nodes' own tables are missing, and so these take no notes.
     const cluster = await Cluster.beside(url);
     const spawned = nodes.map(({ name }) => cluster.spawn({ name, taskTypes: ["plain"] }));
-    const dbs = await Promise.all(Array.from({ length: 16 }, () => openDb(url, { maxConnections: 4 })));
+    const dbs = await Promise.all(Array.from({ length: 16 }, () => openDb(url, { maxConnections: 5 })));
     for (const node of spawned) await node.told("ready");
     const ids = dbs.map((_, number) => `task-${number}`);
     await Promise.all(
