@@ -7,7 +7,7 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { profileOf, type StackTime } from "./profile/cpu-profile.ts";
-import { Stopwatch, timedDriver, withTimedJson } from "./profile/stopwatch.ts";
+import { Stopwatch, watchedDriver, withTimedJson } from "./profile/stopwatch.ts";
 import { areaTable, functionTable, statementTable, type TimedLife } from "./profile/time-tables.ts";
 import { secondsOf } from "./scenarios/scenario.ts";
 import { expectFinished, liveThrough } from "./scenarios/whole-lives.ts";
@@ -51,7 +51,7 @@ async function timedLife(life: ProfileOptions): Promise<TimedLife> {
   const stopwatch = new Stopwatch();
   let seconds = 0;
   await live(life, {
-    sqliteDriver: timedDriver(await loadSqliteDriver(), stopwatch),
+    sqliteDriver: watchedDriver(await loadSqliteDriver(), stopwatch),
     around: async (work) => {
       stopwatch.start();
       seconds = await secondsOf(() => withTimedJson(stopwatch, work));

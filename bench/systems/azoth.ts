@@ -4,7 +4,12 @@ import type { BenchTask, Counts, OpenSystem, Setting } from "./system.ts";
 
 /** What each task does: nothing. */
 function workHandler(onRun: (number: number) => void) {
-  return taskHandler({ taskType: "work", execute: (_, number: number) => onRun(number) });
+  return taskHandler({
+    taskType: "work",
+    execute: (_, number: number) => {
+      onRun(number);
+    },
+  });
 }
 
 export class Azoth implements OpenSystem {

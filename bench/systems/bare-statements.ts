@@ -67,7 +67,8 @@ export class BareStatements implements OpenSystem {
   }
 
   static async open({ location }: Setting): Promise<BareStatements> {
-    const clients = [new Client({ connectionString: location }), new Client({ connectionString: location })] as const;
+    const connect = () => new Client({ connectionString: location, pipeline: true });
+    const clients = [connect(), connect()] as const;
     for (const client of clients) await client.connect();
     await clients[0].query(schema);
     return new BareStatements(clients);
