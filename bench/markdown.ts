@@ -6,9 +6,10 @@ import { summarize } from "./statistics.ts";
 import { factsOf, type SystemName } from "./systems/system.ts";
 import { type Reached, reachedIn, subjectOf } from "./targets.ts";
 
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** @param textColumns how many columns from the left are words; numbers stand to the right */
+export function table(head: readonly string[], rows: readonly (readonly string[])[], textColumns = 1): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rule = head.map((_, column) => (column === 0 ? "---" : "---:"));
+  const rule = head.map((_, column) => (column < textColumns ? "---" : "---:"));
   return [line(head), line(rule), ...rows.map(line)].join("\n");
 }
 
@@ -35,6 +36,7 @@ export function machineTable(machine: Machine, loadAtEnd: number): string {
       ...(postgres.length === 0 ? [] : [["PostgreSQL", postgres.join(", ")]]),
       ["load average, at the start and at the end", `${machine.load.toFixed(2)}, ${loadAtEnd.toFixed(2)}`],
     ],
+    2,
   );
 }
 
@@ -44,7 +46,7 @@ export function systemTable(names: readonly SystemName[], versionOf: (name: Syst
     const { label, engine, settings } = factsOf(name);
     return [`${label} ${versionOf(name)}`.trim(), engineLabels[engine], settings];
   });
-  return table(["system", "store", "settings"], rows);
+  return table(["system", "store", "settings"], rows, 3);
 }
 
 const engineLabels = { sqlite: "SQLite", postgres: "PostgreSQL", redis: "Redis" } as const;
@@ -63,7 +65,7 @@ export function scenarioSection(result: ScenarioResult): string {
   return [
     `### ${scenario.title}`,
     scenario.explanation,
-    table(head, rows),
+    table(head, rows, 2),
     ...failed,
     ...(reached.length === 0 ? [] : [targetTable([result])]),
   ].join("\n\n");
@@ -81,7 +83,7 @@ export function targetTable(results: readonly ScenarioResult[]): string {
       reached.met ? "yes" : "**no**",
     ]);
   });
-  return table(["target", "store", "", "reached", "wanted", "met"], rows);
+  return table(["target", "store", "", "reached", "wanted", "met"], rows, 3);
 }
 
 function boundOf({ atLeast, atMost, aim }: Target): string {

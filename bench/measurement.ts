@@ -40,7 +40,7 @@ async function measure(request: Request): Promise<Answer> {
   const onFreshStore = (tasks: number) => {
     return withFreshStore(request, (location) => scenario.measure({ location, system, slots, tasks }));
   };
-  await onFreshStore(Math.min(request.tasks, mostWarmUpTasks));
+  if (scenario.needsNoWarmUp !== true) await onFreshStore(Math.min(request.tasks, mostWarmUpTasks));
   return { ok: true, values: await onFreshStore(request.tasks) };
 }
 

@@ -11,7 +11,7 @@ const presets = { short: { tasks: "10000", rounds: "3" }, long: { tasks: "100000
 
 export const usage = `npm run bench -- [options]
 
-  --long              ${presets.long.tasks} tasks in ${presets.long.rounds} rounds: some hours
+  --long              ${presets.long.tasks} tasks in ${presets.long.rounds} rounds: an hour or two
   --tasks <n>         tasks in a throughput scenario; the others are scaled to it (${presets.short.tasks})
   --rounds <n>        measurements of each system in each scenario (${presets.short.rounds})
   --slots <n>         handlers at one time (10)

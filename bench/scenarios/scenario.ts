@@ -30,6 +30,8 @@ export interface Scenario {
   /** The columns: labels by the names of the values. */
   readonly metrics: Readonly<Record<string, string>>;
   readonly targets: readonly Target[];
+  /** True where a small measurement before the real one would change nothing. */
+  readonly needsNoWarmUp?: true;
   /** Resolves with one value for each of `metrics`, less those that the system does not have. */
   measure(stage: Stage): Promise<Readonly<Record<string, number>>>;
 }
