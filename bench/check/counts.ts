@@ -2,14 +2,12 @@
  * What a task costs in numbers that do not depend on the machine: SQL statements, commits, events and bytes. The clock
  * stands still but for ticks, chance has a seed, and SQLite answers at once: every run does exactly the same.
  */
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { ManualClock } from "azoth-scheduler/testing";
 import { type Watch, watchedDriver } from "../profile/stopwatch.ts";
 import { scheduleInBatches } from "../scenarios/scenario.ts";
 import { Azoth } from "../systems/azoth.ts";
-import { loadSqliteDriver } from "../systems/sqlite-driver.ts";
+import { databaseBytes, loadSqliteDriver } from "../systems/sqlite-driver.ts";
 
 export interface Counts {
   readonly tasks: number;
@@ -66,8 +64,7 @@ export async function takeCensus(directory: string): Promise<Census> {
   const { finished } = await azoth.count();
   if (finished !== tasks) throw new Error(`${finished} of ${tasks} tasks are recorded as finished`);
   await azoth.close();
-  const bytes = readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
-  return { phases, bytesPerTask: Math.round(bytes / tasks) };
+  return { phases, bytesPerTask: Math.round((await databaseBytes(directory)) / tasks) };
 }
 
 class Counter implements Watch {

@@ -1,10 +1,9 @@
 /** Throughput: tasks that wait already, and tasks that are scheduled while others run. */
-import { readdirSync, statSync } from "node:fs";
-import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { bytesInDatabase } from "../postgres.ts";
 import { openSystem } from "../systems/open-system.ts";
+import { databaseBytes } from "../systems/sqlite-driver.ts";
 import { factsOf, type OpenSystem, type SystemName } from "../systems/system.ts";
 import {
   allQueues,
@@ -50,7 +49,7 @@ export const wholeLives: Scenario = {
   explanation:
     "`scheduleTasks` in batches of 1,000 while the scheduler runs them, from the first call to the last recorded result. " +
     "Peak memory: the most that the process has had resident, Node itself included. " +
-    "Bytes: what the store's files (on PostgreSQL tables and indexes, with the room of dead rows) hold for each task in the end; " +
+    "Bytes: what the store's file (on PostgreSQL tables and indexes, with the room of dead rows) holds for each task in the end; " +
     "of the others, graphile-worker keeps nothing of a finished job, and none of them a log.",
   systems: allQueues,
   metrics: {
@@ -129,14 +128,10 @@ class Strain {
 async function sizePerTask({ system, location, tasks }: Stage): Promise<{ bytesPerTask?: number }> {
   switch (factsOf(system).engine) {
     case "sqlite":
-      return { bytesPerTask: bytesIn(location) / tasks };
+      return { bytesPerTask: (await databaseBytes(location)) / tasks };
     case "postgres":
       return { bytesPerTask: (await bytesInDatabase(location)) / tasks };
     case "redis":
       return {};
   }
-}
-
-function bytesIn(directory: string): number {
-  return readdirSync(directory).reduce((sum, name) => sum + statSync(join(directory, name)).size, 0);
 }

@@ -119,8 +119,6 @@ export class BareLoop implements OpenSystem {
 
   async close(): Promise<void> {
     await this.#driving;
-    // Some drivers close for real only when their statements are collected: the log would be left beside the file.
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#database.close();
   }
 
