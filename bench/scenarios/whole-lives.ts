@@ -104,12 +104,11 @@ class Strain {
   readonly #delays = monitorEventLoopDelay({ resolution: this.#resolutionMs });
   #cpu = process.cpuUsage();
 
-  /** Resolves when the timer runs: it measures from its first call on. */
+  /** Resolves when the timer runs: it measures from its first call on, and would forget that by a reset. */
   static async begin(): Promise<Strain> {
     const strain = new Strain();
     strain.#delays.enable();
     await sleep(3 * strain.#resolutionMs);
-    strain.#delays.reset();
     strain.#cpu = process.cpuUsage();
     return strain;
   }

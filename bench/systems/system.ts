@@ -60,7 +60,8 @@ export const systems = {
     label: "graphile-worker",
     engine: "postgres",
     leastEvents: 0,
-    settings: "local queue of 500, completions and failures in batches, prepared statements, no log line for successes",
+    settings:
+      "local queue of 500, completions and failures in batches, no log line for successes; polls every 2 s (its default)",
     peer: true,
   },
   "pg-boss": {

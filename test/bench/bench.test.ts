@@ -11,7 +11,8 @@ import { shortSql } from "../../bench/profile/stopwatch.ts";
 import type { SystemResult } from "../../bench/rounds.ts";
 import { scenarios } from "../../bench/scenarios/all.ts";
 import { median, percentile, ratios, rotated, summarize } from "../../bench/statistics.ts";
-import { factsOf, type SystemName } from "../../bench/systems/system.ts";
+import { peersDirectory, peerVersion } from "../../bench/systems/peers.ts";
+import { factsOf, type SystemName, systemNames } from "../../bench/systems/system.ts";
 import { reachedIn } from "../../bench/targets.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "azoth-bench-test-"));
@@ -124,6 +125,15 @@ describe("scenarios", () => {
     const values = await scenario.measure({ location, system, slots: 5, tasks: 30 });
     expect(Object.keys(values).toSorted()).toEqual(Object.keys(scenario.metrics).toSorted());
     for (const value of Object.values(values)) expect(value).toBeGreaterThanOrEqual(0);
+  });
+
+  test("other people's systems have a version, which the lockfile has, too", () => {
+    const peers = systemNames.filter((name) => factsOf(name).peer === true);
+    expect(peers).toEqual(["plainjob", "graphile-worker", "pg-boss", "bullmq"]);
+    const lock = JSON.parse(readFileSync(join(peersDirectory, "package-lock.json"), "utf8")) as {
+      packages: Record<string, { version?: string }>;
+    };
+    for (const name of peers) expect(lock.packages[`node_modules/${name}`]?.version).toBe(peerVersion(name));
   });
 
   test("their targets are of metrics and systems that they have", () => {
