@@ -89,7 +89,7 @@ interface Run {
 
 function reportOf({ settings, machine, loadAtEnd, systems, leftOut }: Run, results: readonly ScenarioResult[]): string {
   const { tasks, rounds, slots } = settings;
-  const words = `${tasks.toLocaleString("en-US")} tasks, ${rounds} rounds, ${slots} handlers at one time: medians (least – greatest).`;
+  const words = `${tasks.toLocaleString("en-US")} tasks, ${rounds} ${rounds === 1 ? "round" : "rounds"}, ${slots} handlers at one time: medians (least – greatest).`;
   const absent = [...leftOut].map(([name, reason]) => `${factsOf(name).label} was left out: ${reason}.`);
   const hasTargets = results.some((result) => reachedIn(result).length > 0);
   return [
