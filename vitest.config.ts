@@ -7,6 +7,7 @@ const path = (relative: string): string => fileURLToPath(new URL(relative, impor
 /** What runs on PostgreSQL only. */
 const onPostgres = [
   "test/postgres/**/*.test.ts",
+  "test/bench/postgres.test.ts",
   "test/contract/postgres.test.ts",
   "test/cluster/postgres/**/*.test.ts",
   "test/engines/postgres/**/*.test.ts",

@@ -12,6 +12,8 @@ export interface Machine {
   readonly system: string;
   readonly node: string;
   readonly sqlite: string;
+  /** The server's version and settings; null: none was needed. */
+  readonly postgres: Readonly<Record<string, string>> | null;
   readonly fileSystem: string;
   /** How long it takes to make 4 KiB durable, in milliseconds. */
   readonly fdatasyncMs: { readonly p50: number; readonly p99: number };
@@ -19,7 +21,7 @@ export interface Machine {
   readonly load: number;
 }
 
-export async function describeMachine(directory: string): Promise<Machine> {
+export async function describeMachine(directory: string, postgres: Machine["postgres"]): Promise<Machine> {
   return {
     cpu: os.cpus()[0]?.model.trim() ?? "unknown",
     cores: os.availableParallelism(),
@@ -27,6 +29,7 @@ export async function describeMachine(directory: string): Promise<Machine> {
     system: `${os.type()} ${os.release()} ${os.arch()}`,
     node: process.versions.node,
     sqlite: await sqliteVersion(),
+    postgres,
     fileSystem: fileSystemOf(directory),
     fdatasyncMs: measureFdatasync(directory),
     load: loadAverage(),

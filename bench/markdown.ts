@@ -1,13 +1,15 @@
 /** Results as Markdown tables. */
 import type { Machine } from "./machine.ts";
 import type { ScenarioResult, SystemResult } from "./rounds.ts";
-import type { Scenario } from "./scenarios/scenario.ts";
-import { median, ratios, summarize } from "./statistics.ts";
-import { labelOf } from "./systems/system.ts";
+import type { Scenario, Target } from "./scenarios/scenario.ts";
+import { summarize } from "./statistics.ts";
+import { factsOf, type SystemName } from "./systems/system.ts";
+import { type Reached, reachedIn, subjectOf } from "./targets.ts";
 
-export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** @param textColumns how many columns from the left are words; numbers stand to the right */
+export function table(head: readonly string[], rows: readonly (readonly string[])[], textColumns = 1): string {
   const line = (cells: readonly string[]) => `| ${cells.join(" | ")} |`;
-  const rule = head.map((_, column) => (column === 0 ? "---" : "---:"));
+  const rule = head.map((_, column) => (column < textColumns ? "---" : "---:"));
   return [line(head), line(rule), ...rows.map(line)].join("\n");
 }
 
@@ -20,6 +22,7 @@ export function shortNumber(value: number): string {
 
 export function machineTable(machine: Machine, loadAtEnd: number): string {
   const { p50, p99 } = machine.fdatasyncMs;
+  const postgres = Object.entries(machine.postgres ?? {}).map(([name, value]) => `${name} ${value}`);
   return table(
     ["machine", ""],
     [
@@ -30,64 +33,78 @@ export function machineTable(machine: Machine, loadAtEnd: number): string {
       ["fdatasync of 4 KiB, p50 and p99", `${shortNumber(p50)} ms, ${shortNumber(p99)} ms`],
       ["Node", machine.node],
       ["SQLite", machine.sqlite],
+      ...(postgres.length === 0 ? [] : [["PostgreSQL", postgres.join(", ")]]),
       ["load average, at the start and at the end", `${machine.load.toFixed(2)}, ${loadAtEnd.toFixed(2)}`],
     ],
+    2,
   );
 }
 
-/** A scenario's heading, explanation and table: medians, with the least and the greatest value in brackets. */
-export function scenarioSection({ scenario, systems }: ScenarioResult): string {
-  const contested = systems.some(isBare);
-  const columns = Object.entries(scenario.metrics).map(([key, { label, compared }]): Column => {
-    return { key, label, compared: compared && contested };
+/** Who was measured, and how each is set up. */
+export function systemTable(names: readonly SystemName[], versionOf: (name: SystemName) => string): string {
+  const rows = names.map((name) => {
+    const { label, engine, settings } = factsOf(name);
+    return [`${label} ${versionOf(name)}`.trim(), engineLabels[engine], settings];
   });
-  const head = columns.flatMap(({ label, compared }) => (compared ? [label, "÷ bare"] : [label]));
-  const rows = systems.map((result) => [
-    labelOf(result.system, scenario.contest === "by-slots"),
-    ...columns.flatMap((column) => cellsOf(column, result, floorOf(result, systems))),
-  ]);
-  return `### ${scenario.title}\n\n${scenario.explanation}\n\n${table(["system", ...head], rows)}`;
+  return table(["system", "store", "settings"], rows, 3);
 }
 
-interface Column {
-  readonly key: string;
-  readonly label: string;
-  /** Followed by a column of ratios to the bare loop. */
-  readonly compared: boolean;
+const engineLabels = { sqlite: "SQLite", postgres: "PostgreSQL", redis: "Redis" } as const;
+
+/** A scenario's heading, explanation and table: medians, with the least and the greatest value in brackets; then its targets. */
+export function scenarioSection(result: ScenarioResult): string {
+  const { scenario, systems, failures } = result;
+  const columns = Object.entries(scenario.metrics);
+  const rows = systems.map((measured) => {
+    const { label, engine } = factsOf(measured.system);
+    return [label, engineLabels[engine], ...columns.map(([key]) => cellOf(measured, key))];
+  });
+  const head = ["system", "store", ...columns.map(([, label]) => label)];
+  const failed = failures.map(({ system, reason }) => `**${factsOf(system).label} failed:** ${reason.split("\n")[0]}`);
+  const reached = reachedIn(result);
+  return [
+    `### ${scenario.title}`,
+    scenario.explanation,
+    table(head, rows, 2),
+    ...failed,
+    ...(reached.length === 0 ? [] : [targetTable([result])]),
+  ].join("\n\n");
 }
 
-function cellsOf({ key, compared }: Column, result: SystemResult, floor: SystemResult | null): string[] {
-  const values = valuesOf(result, key);
-  const { median: middle, min, max } = summarize(values);
-  const range = values.length === 1 ? "" : ` (${shortNumber(min)} – ${shortNumber(max)})`;
-  const cell = `${shortNumber(middle)}${range}`;
-  if (!compared) return [cell];
-  if (floor === null) return [cell, ""];
-  return [cell, floor === result ? "1" : shortNumber(median(ratios(values, valuesOf(floor, key))))];
+/** What was to be reached, and whether it was. */
+export function targetTable(results: readonly ScenarioResult[]): string {
+  const rows = results.flatMap((result) => {
+    return reachedIn(result).map((reached) => [
+      `${result.scenario.title}: ${result.scenario.metrics[reached.metric] ?? reached.metric}`,
+      engineLabels[reached.engine],
+      subjectOf(reached),
+      rangeOf(reached),
+      boundOf(reached.target),
+      reached.met ? "yes" : "**no**",
+    ]);
+  });
+  return table(["target", "store", "", "reached", "wanted", "met"], rows, 3);
 }
 
-/** The bare loop with as many tasks a turn and the same durability. */
-function floorOf({ system }: SystemResult, systems: readonly SystemResult[]): SystemResult | null {
-  const { durability, slots } = system;
-  const isFloor = (other: SystemResult) =>
-    isBare(other) && other.system.slots === slots && other.system.durability === durability;
-  return systems.find(isFloor) ?? null;
+function boundOf({ atLeast, atMost, aim }: Target): string {
+  const bound = atLeast === undefined ? `≤ ${shortNumber(atMost ?? 0)}` : `≥ ${shortNumber(atLeast)}`;
+  return aim === undefined ? bound : `${bound}, better ${shortNumber(aim)}`;
 }
 
-function isBare({ system }: SystemResult): boolean {
-  return system.kind === "bare-loop";
-}
-
-function valuesOf({ rounds }: SystemResult, key: string): readonly number[] {
+function cellOf({ rounds }: SystemResult, key: string): string {
   const values = rounds[key];
-  if (values === undefined) throw new Error(`the metric ${key} was not measured`);
-  return values;
+  return values === undefined ? "" : rangeOf(summarize(values));
+}
+
+function rangeOf({ median, min, max }: Pick<Reached, "median" | "min" | "max">): string {
+  return min === max ? shortNumber(median) : `${shortNumber(median)} (${shortNumber(min)} – ${shortNumber(max)})`;
 }
 
 /** One measurement in a line, while it goes on. */
-export function progressLine(scenario: Scenario, name: string, values: Readonly<Record<string, number>>): string {
-  const shown = Object.entries(scenario.metrics).map(
-    ([key, { label }]) => `${label} ${shortNumber(values[key] ?? Number.NaN)}`,
-  );
-  return `${scenario.name}: ${name}: ${shown.join(", ")}`;
+export function progressLine(scenario: Scenario, system: SystemName, values: Readonly<Record<string, number>>): string {
+  const shown = Object.entries(scenario.metrics).flatMap(([key, label]) => {
+    const value = values[key];
+    return value === undefined ? [] : [`${label} ${shortNumber(value)}`];
+  });
+  return `${scenario.name}: ${system}: ${shown.join(", ")}`;
 }

@@ -2,16 +2,19 @@
  * The benchmark: `npm run bench -- --help`.
  *
  * Every scenario is measured on every system in a fresh process and on a fresh store, in rounds that begin with another
- * system each time. Printed are medians, with the least and the greatest value; "÷ bare" is the median of the rounds'
- * ratios to the bare loop (systems/bare-loop.ts), the floor under all of it.
+ * system each time. Printed are medians, with the least and the greatest value; ratios are the median of the rounds' ratios,
+ * and are held against what is to be reached.
  */
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { describeMachine, loadAverage } from "./machine.ts";
-import { machineTable, progressLine, scenarioSection } from "./markdown.ts";
+import { describeMachine, loadAverage, type Machine } from "./machine.ts";
+import { machineTable, progressLine, scenarioSection, systemTable, targetTable } from "./markdown.ts";
 import { type Options, parseOptions, UsageError, usage } from "./options.ts";
+import { provideServer } from "./postgres.ts";
 import { measureRounds, type ScenarioResult } from "./rounds.ts";
-import { labelOf } from "./systems/system.ts";
+import { installPeers, peerVersion } from "./systems/peers.ts";
+import { factsOf, type SystemName } from "./systems/system.ts";
+import { reachedIn } from "./targets.ts";
 import { whereTimeGoes } from "./where-time-goes.ts";
 
 async function main(args: readonly string[]): Promise<void> {
@@ -22,35 +25,95 @@ async function main(args: readonly string[]): Promise<void> {
   // At the very end, however it comes.
   process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
   if (options.profile) console.log(await whereTimeGoes({ ...options, directory }));
-  else await compare({ ...options, directory });
+  else await compare(options, directory);
 }
 
-async function compare(options: Options): Promise<void> {
-  const { directory, jsonFile, rounds, scenarios, slots, tasks } = options;
-  const machine = await describeMachine(directory);
-  const results: ScenarioResult[] = [];
-  for (const scenario of scenarios) {
-    const result = await measureRounds(scenario, {
-      directory,
-      rounds,
-      slots,
-      tasks,
-      onMeasured: (system, values) => {
-        console.error(progressLine(scenario, labelOf(system, scenario.contest === "by-slots"), values));
-      },
-    });
-    results.push(result);
+async function compare(options: Options, directory: string): Promise<void> {
+  const { rounds, slots, tasks } = options;
+  const asked = options.systems.filter((name) => options.scenarios.some(({ systems }) => systems.includes(name)));
+  const needsPostgres = asked.some((name) => factsOf(name).engine === "postgres");
+  const server = needsPostgres ? await provideServer(options.directory) : null;
+  try {
+    const redisUrl = process.env["REDIS_URL"] ?? null;
+    const leftOut = whoIsLeftOut(asked, { hasPostgres: server !== null, hasRedis: redisUrl !== null });
+    const systems = asked.filter((name) => !leftOut.has(name));
+    const machine = await describeMachine(directory, server?.facts ?? null);
+    const results: ScenarioResult[] = [];
+    for (const scenario of options.scenarios) {
+      const result = await measureRounds(scenario, {
+        tasks,
+        rounds,
+        slots,
+        systems,
+        places: { directory, serverUrl: server?.url ?? null, redisUrl },
+        onMeasured: (system, values) => console.error(progressLine(scenario, system, values)),
+      });
+      for (const { system, reason } of result.failures) console.error(`${scenario.name}: ${system} FAILED: ${reason}`);
+      if (result.failures.length > 0) process.exitCode = 1;
+      results.push(result);
+    }
+    const run: Run = { settings: { tasks, rounds, slots }, machine, loadAtEnd: loadAverage(), systems, leftOut };
+    console.log(reportOf(run, results));
+    if (options.jsonFile !== undefined) writeFileSync(options.jsonFile, jsonOf(run, results));
+  } finally {
+    await server?.dispose();
   }
-  const loadAtEnd = loadAverage();
-  const settings = `${tasks.toLocaleString("en-US")} tasks, ${rounds} rounds: medians (least – greatest).`;
-  console.log([settings, machineTable(machine, loadAtEnd), ...results.map(scenarioSection)].join("\n\n"));
-  if (jsonFile !== undefined)
-    writeFileSync(jsonFile, jsonOf({ machine, loadAtEnd, settings: { rounds, slots, tasks } }, results));
 }
 
-function jsonOf(facts: Readonly<Record<string, unknown>>, results: readonly ScenarioResult[]): string {
-  const scenarios = results.map(({ scenario, systems }) => ({ name: scenario.name, systems }));
-  return `${JSON.stringify({ ...facts, scenarios }, null, 2)}\n`;
+/** Each with its reason. */
+function whoIsLeftOut(
+  asked: readonly SystemName[],
+  { hasPostgres, hasRedis }: { readonly hasPostgres: boolean; readonly hasRedis: boolean },
+): ReadonlyMap<SystemName, string> {
+  const leftOut = new Map<SystemName, string>();
+  for (const name of asked) {
+    const { engine } = factsOf(name);
+    if (engine === "redis" && !hasRedis) leftOut.set(name, "REDIS_URL is not set");
+    if (engine === "postgres" && !hasPostgres)
+      leftOut.set(name, "no PostgreSQL runs here, and DATABASE_URL is not set");
+  }
+  const peers = asked.filter((name) => factsOf(name).peer === true && !leftOut.has(name));
+  if (peers.length > 0 && !installPeers()) {
+    for (const name of peers) leftOut.set(name, "it could not be installed");
+  }
+  return leftOut;
+}
+
+interface Run {
+  readonly settings: { readonly tasks: number; readonly rounds: number; readonly slots: number };
+  readonly machine: Machine;
+  readonly loadAtEnd: number;
+  readonly systems: readonly SystemName[];
+  readonly leftOut: ReadonlyMap<SystemName, string>;
+}
+
+function reportOf({ settings, machine, loadAtEnd, systems, leftOut }: Run, results: readonly ScenarioResult[]): string {
+  const { tasks, rounds, slots } = settings;
+  const words = `${tasks.toLocaleString("en-US")} tasks, ${rounds} ${rounds === 1 ? "round" : "rounds"}, ${slots} handlers at one time: medians (least – greatest).`;
+  const absent = [...leftOut].map(([name, reason]) => `${factsOf(name).label} was left out: ${reason}.`);
+  const hasTargets = results.some((result) => reachedIn(result).length > 0);
+  return [
+    words,
+    machineTable(machine, loadAtEnd),
+    systemTable(systems, versionOf),
+    ...absent,
+    ...(hasTargets ? ["## Targets", targetTable(results)] : []),
+    "## Scenarios",
+    ...results.map(scenarioSection),
+  ].join("\n\n");
+}
+
+function versionOf(name: SystemName): string {
+  return factsOf(name).peer === true ? peerVersion(name) : "";
+}
+
+function jsonOf({ leftOut, systems, ...facts }: Run, results: readonly ScenarioResult[]): string {
+  const scenarios = results.map((result) => {
+    const { scenario, systems, failures } = result;
+    return { name: scenario.name, systems, failures, targets: reachedIn(result) };
+  });
+  const described = systems.map((name) => ({ name, ...factsOf(name), version: versionOf(name) }));
+  return `${JSON.stringify({ ...facts, systems: described, leftOut: Object.fromEntries(leftOut), scenarios }, null, 2)}\n`;
 }
 
 try {

@@ -7,42 +7,37 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { profileOf, type StackTime } from "./profile/cpu-profile.ts";
-import { Stopwatch, timedDriver, withTimedJson } from "./profile/stopwatch.ts";
+import { Stopwatch, watchedDriver, withTimedJson } from "./profile/stopwatch.ts";
 import { areaTable, functionTable, statementTable, type TimedLife } from "./profile/time-tables.ts";
 import { secondsOf } from "./scenarios/scenario.ts";
 import { expectFinished, liveThrough } from "./scenarios/whole-lives.ts";
 import { Azoth } from "./systems/azoth.ts";
 import { loadSqliteDriver } from "./systems/sqlite-driver.ts";
-import type { System } from "./systems/system.ts";
 
 const mostWarmUpTasks = 5_000;
 
 export interface ProfileOptions {
   readonly tasks: number;
-  readonly slots: readonly number[];
+  readonly slots: number;
   /** Stores are made in here. */
   readonly directory: string;
 }
 
-/** Returns the tables as Markdown, for each number of slots. */
-export async function whereTimeGoes({ tasks, slots, directory }: ProfileOptions): Promise<string> {
-  const parts: string[] = [];
-  for (const count of slots) {
-    const life: Life = { directory, tasks, system: { kind: "azoth", durability: "full", slots: count } };
-    await live({ ...life, tasks: Math.min(tasks, mostWarmUpTasks) });
-    const stacks = await profiledLife(life);
-    const timed = await timedLife(life);
-    parts.push(
-      `## ${tasks.toLocaleString("en-US")} whole lives, ${count} slots`,
-      `### By area (profiler)\n\n${areaTable(stacks, tasks)}`,
-      `### By function (profiler)\n\n${functionTable(stacks, tasks)}`,
-      `### By statement (stopwatch)\n\n${statementTable(timed, tasks)}`,
-    );
-  }
-  return parts.join("\n\n");
+/** Returns the tables as Markdown. */
+export async function whereTimeGoes(life: ProfileOptions): Promise<string> {
+  const { tasks, slots } = life;
+  await live({ ...life, tasks: Math.min(tasks, mostWarmUpTasks) });
+  const stacks = await profiledLife(life);
+  const timed = await timedLife(life);
+  return [
+    `## ${tasks.toLocaleString("en-US")} whole lives, ${slots} slots`,
+    `### By area (profiler)\n\n${areaTable(stacks, tasks)}`,
+    `### By function (profiler)\n\n${functionTable(stacks, tasks)}`,
+    `### By statement (stopwatch)\n\n${statementTable(timed, tasks)}`,
+  ].join("\n\n");
 }
 
-async function profiledLife(life: Life): Promise<StackTime[]> {
+async function profiledLife(life: ProfileOptions): Promise<StackTime[]> {
   let stacks: StackTime[] = [];
   await live(life, {
     around: async (work) => {
@@ -52,11 +47,11 @@ async function profiledLife(life: Life): Promise<StackTime[]> {
   return stacks;
 }
 
-async function timedLife(life: Life): Promise<TimedLife> {
+async function timedLife(life: ProfileOptions): Promise<TimedLife> {
   const stopwatch = new Stopwatch();
   let seconds = 0;
   await live(life, {
-    sqliteDriver: timedDriver(await loadSqliteDriver(), stopwatch),
+    sqliteDriver: watchedDriver(await loadSqliteDriver(), stopwatch),
     around: async (work) => {
       stopwatch.start();
       seconds = await secondsOf(() => withTimedJson(stopwatch, work));
@@ -66,12 +61,6 @@ async function timedLife(life: Life): Promise<TimedLife> {
   return { times: stopwatch.times, seconds };
 }
 
-interface Life {
-  readonly directory: string;
-  readonly system: System;
-  readonly tasks: number;
-}
-
 interface Watching {
   readonly sqliteDriver?: unknown;
   /** Runs what is to be watched: from the first call to the last recorded completion, without opening and closing. */
@@ -79,14 +68,16 @@ interface Watching {
 }
 
 /** Whole lives on a fresh store. */
-async function live(life: Life, { sqliteDriver, around = (work) => work() }: Watching = {}): Promise<void> {
-  const directory = mkdtempSync(join(life.directory, "store-"));
+async function live(life: ProfileOptions, { sqliteDriver, around = (work) => work() }: Watching = {}): Promise<void> {
+  const location = mkdtempSync(join(life.directory, "store-"));
   try {
-    const azoth = await Azoth.open(directory, life.system, sqliteDriver);
-    await around(() => liveThrough(azoth, life.tasks));
-    await expectFinished(azoth, life.tasks);
+    const azoth = await Azoth.open({ location, slots: life.slots }, { sqliteDriver });
+    await around(async () => {
+      await liveThrough(azoth, life.tasks);
+    });
+    await expectFinished(azoth, { system: "azoth-sqlite", tasks: life.tasks });
     await azoth.close();
   } finally {
-    rmSync(directory, { recursive: true, force: true });
+    rmSync(location, { recursive: true, force: true });
   }
 }

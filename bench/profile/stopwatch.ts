@@ -7,7 +7,12 @@ export interface Timed {
   readonly microseconds: number;
 }
 
-export class Stopwatch {
+/** Is shown each call of a kind, and makes it. */
+export interface Watch {
+  time<Result>(kind: string, call: () => Result): Result;
+}
+
+export class Stopwatch implements Watch {
   readonly #times = new Map<string, { calls: number; milliseconds: number }>();
   #running = false;
 
@@ -46,9 +51,9 @@ export class Stopwatch {
   }
 }
 
-/** The same driver, with a stopwatch on every statement. */
-export function timedDriver({ name, DatabaseSync }: SqliteDriver, stopwatch: Stopwatch): SqliteDriver {
-  class TimedDatabase implements SqliteDatabase {
+/** The same driver, with a watch on every statement. */
+export function watchedDriver({ name, DatabaseSync }: SqliteDriver, watch: Watch): SqliteDriver {
+  class WatchedDatabase implements SqliteDatabase {
     readonly #database: SqliteDatabase;
 
     constructor(path: string, options?: { readOnly?: boolean }) {
@@ -56,16 +61,16 @@ export function timedDriver({ name, DatabaseSync }: SqliteDriver, stopwatch: Sto
     }
 
     exec(sql: string): void {
-      stopwatch.time(shortSql(sql), () => this.#database.exec(sql));
+      watch.time(shortSql(sql), () => this.#database.exec(sql));
     }
 
     prepare(sql: string): SqliteStatement {
       const statement = this.#database.prepare(sql);
       const kind = shortSql(sql);
       return {
-        run: (...parameters) => stopwatch.time(kind, () => statement.run(...parameters)),
-        get: (...parameters) => stopwatch.time(kind, () => statement.get(...parameters)),
-        all: (...parameters) => stopwatch.time(kind, () => statement.all(...parameters)),
+        run: (...parameters) => watch.time(kind, () => statement.run(...parameters)),
+        get: (...parameters) => watch.time(kind, () => statement.get(...parameters)),
+        all: (...parameters) => watch.time(kind, () => statement.all(...parameters)),
       };
     }
 
@@ -73,7 +78,7 @@ export function timedDriver({ name, DatabaseSync }: SqliteDriver, stopwatch: Sto
       this.#database.close();
     }
   }
-  return { name, DatabaseSync: TimedDatabase };
+  return { name, DatabaseSync: WatchedDatabase };
 }
 
 /** Puts the stopwatch on JSON for as long as `work` lasts. */

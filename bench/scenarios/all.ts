@@ -1,5 +1,6 @@
 /** Every scenario, in the order of the report. */
-import { burstLateness, lateness, startLatency } from "./latency.ts";
+import { fullStore, opening } from "./full-store.ts";
+import { burstLateness, lateness, startLatency, startLatencyOfOther } from "./latency.ts";
 import { cronOccurrences } from "./occurrences.ts";
 import { replay } from "./replay.ts";
 import type { Scenario } from "./scenario.ts";
@@ -7,14 +8,17 @@ import { scheduleBatches, scheduleCallers, scheduleSingly } from "./scheduling.t
 import { processOnly, wholeLives } from "./whole-lives.ts";
 
 export const scenarios: readonly Scenario[] = [
-  wholeLives,
   processOnly,
+  wholeLives,
   scheduleBatches,
   scheduleCallers,
   scheduleSingly,
   startLatency,
+  startLatencyOfOther,
   lateness,
   burstLateness,
-  cronOccurrences,
+  fullStore,
+  opening,
   replay,
+  cronOccurrences,
 ];

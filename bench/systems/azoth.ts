@@ -1,14 +1,13 @@
-/** Azoth Scheduler as a user has it: the built package, its public API, its defaults. */
-import { AzothDb, immediate, oneTime, Scheduler, taskHandler } from "azoth-scheduler";
-import type { BenchTask, OpenSystem, System } from "./system.ts";
+/** Azoth Scheduler as a user has it: the built package, its public API, its defaults. The location says which database. */
+import { AzothDb, type AzothDbOptions, immediate, oneTime, Scheduler, taskHandler } from "azoth-scheduler";
+import type { BenchTask, Counts, OpenSystem, Setting } from "./system.ts";
 
-/** What each task does: next to nothing, and it returns an event of its own. */
+/** What each task does: nothing. */
 function workHandler(onRun: (number: number) => void) {
   return taskHandler({
     taskType: "work",
-    execute: (_, { number }: { number: number }) => {
+    execute: (_, number: number) => {
       onRun(number);
-      return { eventType: "work_done", payload: { number } };
     },
   });
 }
@@ -16,18 +15,18 @@ function workHandler(onRun: (number: number) => void) {
 export class Azoth implements OpenSystem {
   readonly db: AzothDb;
   readonly #scheduler: Scheduler<readonly [ReturnType<typeof workHandler>]>;
+  readonly #onPostgres: boolean;
   #onRun: (number: number) => void = () => {};
 
-  private constructor(db: AzothDb, slots: number) {
+  private constructor(db: AzothDb, { location, slots }: Setting) {
     this.db = db;
+    this.#onPostgres = location.startsWith("postgres");
     const handlers = [workHandler((number) => this.#onRun(number))] as const;
     this.#scheduler = new Scheduler(db, { handlers, maxConcurrentTasks: slots });
   }
 
-  /** @param sqliteDriver stands in for the driver, to watch it at work */
-  static async open(directory: string, { durability, slots }: System, sqliteDriver?: unknown): Promise<Azoth> {
-    const driver = sqliteDriver === undefined ? {} : { sqliteDriver };
-    return new Azoth(await AzothDb.open(directory, { durability, ...driver }), slots);
+  static async open(setting: Setting, options: AzothDbOptions = {}): Promise<Azoth> {
+    return new Azoth(await AzothDb.open(setting.location, options), setting);
   }
 
   async schedule(tasks: readonly BenchTask[]): Promise<void> {
@@ -46,17 +45,25 @@ export class Azoth implements OpenSystem {
     return this.#scheduler.stop();
   }
 
-  async count(): Promise<{ finished: number; events: number }> {
-    const { completed } = await this.#scheduler.countTasks();
-    return { finished: completed, events: await this.db.lastPosition() };
+  async count(): Promise<Counts> {
+    const counts = await this.#scheduler.countTasks();
+    const tasks = Object.values(counts).reduce((sum, count) => sum + count, 0);
+    return { tasks, finished: counts.completed, events: await this.#countEvents() };
   }
 
   close(): Promise<void> {
     return this.db.close();
   }
+
+  /** Positions have no holes on SQLite, and some on PostgreSQL. */
+  async #countEvents(): Promise<number> {
+    if (!this.#onPostgres) return await this.db.lastPosition();
+    const [row] = await this.db.query("SELECT count(*) AS events FROM azoth.azoth_events");
+    return Number(row?.["events"]);
+  }
 }
 
 function requestOf({ number, dueAtMs }: BenchTask) {
   const schedule = dueAtMs === undefined ? immediate() : oneTime(new Date(dueAtMs));
-  return { taskType: "work", schedule, payload: { number } } as const;
+  return { taskType: "work", schedule, payload: number } as const;
 }

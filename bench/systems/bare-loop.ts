@@ -1,15 +1,16 @@
 /**
  * The floor: what the same work costs when it is written by hand for nothing but this benchmark.
  *
- * The same SQLite driver, journal mode and durability; the same four events and three writes of the task's row for
- * each task; the same indexes, for ids, for what is due, and for a task's events; the same group commit: one
- * transaction a turn holds what callers schedule, what has finished, and what is taken next.
+ * The same SQLite driver, journal mode and durability; the same four events (scheduled, claimed, started, executed) and
+ * three writes of the task's row for each task; the same indexes, for ids, for what is due, and for a task's events; the
+ * same group commit: one transaction a turn holds what callers schedule, what has started and finished, and what is
+ * claimed next, 256 beyond the free slots. Rows are written many in a statement.
  * No schedules, checks, ids of executions, retries, timeouts, heartbeats, replay or second process.
  */
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { loadSqliteDriver, type SqliteDatabase, type SqliteStatement } from "./sqlite-driver.ts";
-import type { BenchTask, OpenSystem, System } from "./system.ts";
+import type { BenchTask, Counts, OpenSystem, Setting } from "./system.ts";
 
 const schema = `
   CREATE TABLE events (
@@ -24,8 +25,12 @@ const schema = `
   CREATE INDEX tasks_due ON tasks (due_at_ms, seq) WHERE due_at_ms IS NOT NULL;
 `;
 
-const eventTypes = { scheduled: 1, started: 2, workDone: 3, executed: 4 } as const;
+const eventTypes = { scheduled: 1, claimed: 2, started: 3, executed: 4 } as const;
 const phases = { waiting: 0, running: 1, completed: 2 } as const;
+
+const claimedAhead = 256;
+
+type Value = string | number | null;
 
 interface Waiting {
   readonly tasks: readonly BenchTask[];
@@ -40,35 +45,48 @@ interface Claimed {
 export class BareLoop implements OpenSystem {
   readonly #database: SqliteDatabase;
   readonly #slots: number;
-  readonly #insertEvent: SqliteStatement;
-  readonly #insertTask: SqliteStatement;
-  readonly #setPhase: SqliteStatement;
+  readonly #insertEvents: ManyRows;
+  readonly #insertTasks: ManyRows;
+  readonly #setRunning: ManyRows;
+  readonly #setCompleted: ManyRows;
   readonly #findDue: SqliteStatement;
   readonly #findNextDue: SqliteStatement;
   #waiting: Waiting[] = [];
+  /** Claimed, and not yet started. */
+  #ready: Claimed[] = [];
+  #running = 0;
   #finished: Claimed[] = [];
   #nextSeq = 1;
-  #onRun: ((number: number) => void) | undefined;
+  #handler: ((number: number) => Promise<void>) | undefined;
   #driving: Promise<void> | undefined;
   #alarm: NodeJS.Timeout | undefined;
 
   private constructor(database: SqliteDatabase, slots: number) {
     this.#database = database;
     this.#slots = slots;
-    this.#insertEvent = database.prepare("INSERT INTO events (type, at_ms, task, run, data) VALUES (?, ?, ?, ?, ?)");
-    this.#insertTask = database.prepare(
-      "INSERT INTO tasks (seq, id, phase, due_at_ms, payload) VALUES (?, ?, ?, ?, ?)",
+    this.#insertEvents = new ManyRows(
+      database,
+      "INSERT INTO events (type, at_ms, task, run, data) VALUES ",
+      "(?,?,?,?,?)",
     );
-    this.#setPhase = database.prepare("UPDATE tasks SET phase = ?, due_at_ms = NULL WHERE seq = ?");
+    this.#insertTasks = new ManyRows(
+      database,
+      "INSERT INTO tasks (seq, id, phase, due_at_ms, payload) VALUES ",
+      "(?,?,?,?,?)",
+    );
+    const update = (phase: number) =>
+      new ManyRows(database, `UPDATE tasks SET phase = ${phase}, due_at_ms = NULL WHERE seq IN (`, "?", ")");
+    this.#setRunning = update(phases.running);
+    this.#setCompleted = update(phases.completed);
     this.#findDue = database.prepare(
       "SELECT seq, payload FROM tasks WHERE due_at_ms <= ? ORDER BY due_at_ms, seq LIMIT ?",
     );
     this.#findNextDue = database.prepare("SELECT min(due_at_ms) AS at FROM tasks WHERE due_at_ms IS NOT NULL");
   }
 
-  static async open(directory: string, { durability, slots }: System): Promise<BareLoop> {
+  static async open({ location, slots }: Setting, durability: "full" | "normal" = "full"): Promise<BareLoop> {
     const { DatabaseSync } = await loadSqliteDriver();
-    const database = new DatabaseSync(join(directory, "bare.db"));
+    const database = new DatabaseSync(join(location, "bare.db"));
     database.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = ${durability}; PRAGMA wal_autocheckpoint = 4000`);
     database.exec(schema);
     return new BareLoop(database, slots);
@@ -82,34 +100,33 @@ export class BareLoop implements OpenSystem {
   }
 
   async start(onRun: (number: number) => void): Promise<void> {
-    this.#onRun = onRun;
+    this.#handler = async (number) => onRun(number);
     this.#drive();
   }
 
   async stop(): Promise<void> {
-    this.#onRun = undefined;
+    this.#handler = undefined;
     clearTimeout(this.#alarm);
     this.#drive();
     await this.#driving;
   }
 
-  async count(): Promise<{ finished: number; events: number }> {
-    const sql = `SELECT (SELECT count(*) FROM tasks WHERE phase = ${phases.completed}) AS finished, (SELECT count(*) FROM events) AS events`;
-    return this.#database.prepare(sql).get() as { finished: number; events: number };
+  async count(): Promise<Counts> {
+    const sql = `SELECT (SELECT count(*) FROM tasks) AS tasks, (SELECT count(*) FROM events) AS events,
+      (SELECT count(*) FROM tasks WHERE phase = ${phases.completed}) AS finished`;
+    return this.#database.prepare(sql).get() as Counts;
   }
 
   async close(): Promise<void> {
     await this.#driving;
-    // Some drivers close for real only when their statements are collected: the log would be left beside the file.
-    this.#database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     this.#database.close();
   }
 
   #drive(): void {
     this.#driving ??= this.#turns().finally(() => {
       this.#driving = undefined;
-      // Scheduled between the last turn and this line.
-      if (this.#waiting.length > 0) this.#drive();
+      // Came between the last turn and this line.
+      if (this.#waiting.length + this.#finished.length > 0) this.#drive();
     });
   }
 
@@ -128,50 +145,98 @@ export class BareLoop implements OpenSystem {
     this.#finished = [];
     const nowMs = Date.now();
     this.#database.exec("BEGIN IMMEDIATE");
-    for (const { tasks } of waiting) for (const task of tasks) this.#insert(task, nowMs);
-    for (const task of finished) this.#recordEnd(task, nowMs);
-    const claimed = this.#onRun === undefined ? [] : this.#claim(nowMs);
+    if (waiting.length > 0)
+      this.#insert(
+        waiting.flatMap(({ tasks }) => tasks),
+        nowMs,
+      );
+    if (finished.length > 0) this.#recordEnds(finished, nowMs);
+    const claimed = this.#handler === undefined ? [] : this.#claim(nowMs);
     this.#database.exec("COMMIT");
     for (const { resolve } of waiting) resolve();
-    for (const task of claimed) this.#run(task);
+    this.#ready.push(...claimed);
+    this.#startReady();
     return waiting.length + finished.length + claimed.length > 0;
   }
 
-  #insert({ number, dueAtMs = 0 }: BenchTask, nowMs: number): void {
-    const seq = this.#nextSeq++;
-    const id = `task-${String(seq).padStart(31, "0")}`;
-    const payload = JSON.stringify({ number });
-    const data = `{"taskId":"${id}","taskType":"work","revision":1,"because":"new","next":{"scheduledForMs":${nowMs}},"schedule":{"kind":"immediate"},"payload":${payload}}`;
-    this.#insertEvent.run(eventTypes.scheduled, nowMs, seq, null, data);
-    this.#insertTask.run(seq, id, phases.waiting, dueAtMs === 0 ? nowMs : dueAtMs, payload);
+  #insert(tasks: readonly BenchTask[], nowMs: number): void {
+    const events: Value[] = [];
+    const rows: Value[] = [];
+    for (const { number, dueAtMs = nowMs } of tasks) {
+      const seq = this.#nextSeq++;
+      const id = `task-${String(seq).padStart(31, "0")}`;
+      const payload = JSON.stringify(number);
+      const data = `{"taskId":"${id}","taskType":"work","next":{"scheduledForMs":${dueAtMs}},"schedule":{"kind":"immediate"},"payload":${payload}}`;
+      events.push(eventTypes.scheduled, nowMs, seq, null, data);
+      rows.push(seq, id, phases.waiting, dueAtMs, payload);
+    }
+    this.#insertEvents.run(events);
+    this.#insertTasks.run(rows);
   }
 
   #claim(nowMs: number): Claimed[] {
-    const claimed = this.#findDue.all(nowMs, this.#slots) as Claimed[];
+    const wanted = this.#slots - this.#running + claimedAhead - this.#ready.length;
+    const claimed = wanted <= 0 ? [] : (this.#findDue.all(nowMs, wanted) as Claimed[]);
+    if (claimed.length === 0) return claimed;
     const data = `{"scheduledForMs":${nowMs},"attempt":1,"instance":1}`;
-    for (const { seq } of claimed) {
-      this.#insertEvent.run(eventTypes.started, nowMs, seq, 1, data);
-      this.#setPhase.run(phases.running, seq);
-    }
+    this.#insertEvents.run(claimed.flatMap(({ seq }) => [eventTypes.claimed, nowMs, seq, 1, data]));
+    this.#setRunning.run(claimed.map(({ seq }) => seq));
     return claimed;
   }
 
-  #run(task: Claimed): void {
-    const { number } = JSON.parse(task.payload) as { number: number };
-    this.#onRun?.(number);
-    this.#finished.push(task);
+  #startReady(): void {
+    while (this.#running < this.#slots) {
+      const task = this.#ready.shift();
+      if (task === undefined) return;
+      this.#running++;
+      void this.#run(task);
+    }
   }
 
-  #recordEnd({ seq, payload }: Claimed, nowMs: number): void {
-    this.#insertEvent.run(eventTypes.workDone, nowMs, seq, 1, payload);
-    this.#insertEvent.run(eventTypes.executed, nowMs, seq, 1, '{"success":true,"durationMs":0,"then":"completed"}');
-    this.#setPhase.run(phases.completed, seq);
+  async #run(task: Claimed): Promise<void> {
+    await this.#handler?.(JSON.parse(task.payload) as number);
+    this.#running--;
+    this.#finished.push(task);
+    this.#startReady();
+    this.#drive();
+  }
+
+  #recordEnds(finished: readonly Claimed[], nowMs: number): void {
+    const executed = '{"success":true,"durationMs":0,"then":"completed"}';
+    this.#insertEvents.run(
+      finished.flatMap(({ seq }) => [
+        ...[eventTypes.started, nowMs, seq, 1, "{}"],
+        ...[eventTypes.executed, nowMs, seq, 1, executed],
+      ]),
+    );
+    this.#setCompleted.run(finished.map(({ seq }) => seq));
   }
 
   #setAlarm(): void {
-    if (this.#onRun === undefined) return;
+    if (this.#handler === undefined) return;
     const { at } = this.#findNextDue.get() as { at: number | null };
     clearTimeout(this.#alarm);
     if (at !== null) this.#alarm = setTimeout(() => this.#drive(), Math.max(0, at - Date.now()));
+  }
+}
+
+/** A statement for many rows: as many as possible in each call, by statements for few sizes. */
+class ManyRows {
+  readonly #width: number;
+  readonly #bySize: readonly (readonly [rows: number, statement: SqliteStatement])[];
+
+  constructor(database: SqliteDatabase, head: string, row: string, tail = "") {
+    this.#width = row.split("?").length - 1;
+    this.#bySize = [64, 8, 1].map((rows) => {
+      return [rows, database.prepare(`${head}${Array(rows).fill(row).join(",")}${tail}`)] as const;
+    });
+  }
+
+  run(values: readonly Value[]): void {
+    let from = 0;
+    for (const [rows, statement] of this.#bySize) {
+      const size = rows * this.#width;
+      for (; from + size <= values.length; from += size) statement.run(...values.slice(from, from + size));
+    }
   }
 }

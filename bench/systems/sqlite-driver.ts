@@ -1,4 +1,6 @@
 /** The driver that the package uses on this Node, loaded by the same rule. */
+import { readdirSync, statSync } from "node:fs";
+import { join } from "node:path";
 
 /** The members that both drivers have and the benchmark uses. */
 export interface SqliteStatement {
@@ -31,6 +33,22 @@ function loadBuiltin(): typeof import("node:sqlite") | undefined {
   } catch {
     return undefined;
   }
+}
+
+/**
+ * The bytes of all databases in a directory, which nobody has open. Their write-ahead logs go into them first: some drivers
+ * close for real only when their statements are collected, and leave the log, whose size says nothing about the data.
+ */
+export async function databaseBytes(directory: string): Promise<number> {
+  const { DatabaseSync } = await loadSqliteDriver();
+  const files = readdirSync(directory).filter((name) => name.endsWith(".db"));
+  return files.reduce((sum, name) => {
+    const path = join(directory, name);
+    const database = new DatabaseSync(path);
+    database.exec("PRAGMA wal_checkpoint(TRUNCATE)");
+    database.close();
+    return sum + statSync(path).size;
+  }, 0);
 }
 
 export async function sqliteVersion(): Promise<string> {
