@@ -64,19 +64,19 @@ export class Plainjob implements OpenSystem {
     if (first?.dueAtMs === undefined && tasks.length > 1) {
       this.#queue.addMany(
         type,
-        tasks.map(({ number }) => number),
+        tasks.map(({ number }) => ({ number })),
       );
       return;
     }
     // A batch has one delay for all: tasks with instants of their own go in one by one.
     for (const { number, dueAtMs } of tasks) {
-      this.#queue.add(type, number, dueAtMs === undefined ? {} : { delay: Math.max(0, dueAtMs - Date.now()) });
+      this.#queue.add(type, { number }, dueAtMs === undefined ? {} : { delay: Math.max(0, dueAtMs - Date.now()) });
     }
   }
 
   async start(onRun: (number: number) => void): Promise<void> {
     this.#workers = Array.from({ length: this.#slots }, () => {
-      const processor = async ({ data }: { data: string }) => onRun(JSON.parse(data) as number);
+      const processor = async ({ data }: { data: string }) => onRun((JSON.parse(data) as BenchTask).number);
       const worker = this.#package.defineWorker(type, processor, { queue: this.#queue, pollIntervall, logger });
       return { worker, ended: worker.start() };
     });
