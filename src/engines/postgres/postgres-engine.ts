@@ -98,6 +98,7 @@ class PostgresEngine implements Engine {
   readonly #clockOffset: ClockOffset;
   readonly #listener: Listener;
   readonly #heldRuns = new HeldRuns();
+  readonly #demand = { callers: 0 };
   #closing: Promise<void> | undefined;
 
   constructor(place: Place, connections: Connections, options: PostgresOptions) {
@@ -149,7 +150,7 @@ class PostgresEngine implements Engine {
           if (session.failure !== undefined) throw session.failure;
           if (inGroup) await this.#refuseWrongTime(begun, offsetMs);
           await this.#commit(session, transaction, begun);
-          transaction.keepHeldRuns(await begun);
+          transaction.noteCommit(await begun);
         } catch (error) {
           const { failure } = session;
           await session.end("ROLLBACK").catch(() => {});
@@ -235,6 +236,7 @@ class PostgresEngine implements Engine {
       settled,
       patient,
       heldRuns: inGroup ? this.#heldRuns : null,
+      demand: inGroup ? this.#demand : null,
       busyTimeoutMs,
       statementTimeoutMs,
     });
