@@ -46,11 +46,16 @@ export interface Taken {
 
 export async function recordRuns(work: Work, plan: Recording): Promise<Recorded> {
   const { starts = [] } = plan;
-  const concerned = [...starts, ...plan.reports.map(({ handlerRun }) => handlerRun)];
-  await work.preloadBySeq(concerned.map(({ state }) => state.seq));
+  const ended = plan.reports.map(({ handlerRun }) => handlerRun);
+  await work.preloadBySeq([...starts, ...ended].map(({ state }) => state.seq));
   const begun: HandlerRun[] = [];
   for (const handlerRun of starts) {
     if (begin(work, handlerRun)) begun.push(handlerRun);
+    if (work.pace.isSpent) await work.pace.pause();
+  }
+  // Before all ends: rows of one kind, one after the other, are written faster.
+  for (const handlerRun of ended) {
+    if (!handlerRun.startIsRecorded) begin(work, handlerRun);
     if (work.pace.isSpent) await work.pace.pause();
   }
   const recorded: (readonly LifecycleEvent[])[] = [];
@@ -108,7 +113,8 @@ function begin(work: Work, { state: { seq }, run }: HandlerRun): boolean {
 function record(work: Work, report: Report, plan: Recording): readonly LifecycleEvent[] {
   const { handlerRun, result, settled } = report;
   const { run } = handlerRun;
-  const state = reportedTask(work, report);
+  // As it is by now: an earlier report of this turn may have changed the task.
+  const state = work.loadedBySeq(handlerRun.state.seq);
   if (state === null) return [];
   if (settled !== undefined) {
     return work.dispatch(state, { kind: "handler-settled", run: run.number, ...settled }).events;
@@ -132,7 +138,7 @@ async function recordNested(
 ): Promise<readonly LifecycleEvent[]> {
   const { handlerRun, result } = report;
   const { run } = handlerRun;
-  const state = reportedTask(work, report);
+  const state = work.loadedBySeq(handlerRun.state.seq);
   if (state === null || result === null) return [];
   // A result that is refused takes its writes with it.
   if (!holdsClaim(state, run.number)) return finish(work, state, run, result);
@@ -148,12 +154,6 @@ async function recordNested(
     // They were refused: the attempt fails by it.
     return finish(work, state, run, failure(failureOf(error), "backoff"));
   }
-}
-
-/** Read anew for each report: an earlier one of this turn may have changed the task. */
-function reportedTask(work: Work, { handlerRun }: Report): TaskState | null {
-  if (!handlerRun.startIsRecorded) begin(work, handlerRun);
-  return work.loadedBySeq(handlerRun.state.seq);
 }
 
 interface Ended {
