@@ -86,8 +86,10 @@ function succeeded(state: TaskState, run: Run, context: DecisionContext): Lifecy
   const base = { success: true, durationMs: Math.max(0, nowMs - run.startedAtMs) };
   if (run.revision !== state.revision)
     return [event("TaskExecuted", { ...base, then: "superseded" }, nowMs, run.number)];
+  if (!isRecurring(state.definition.schedule)) {
+    return [event("TaskExecuted", { ...base, then: "completed" }, nowMs, run.number)];
+  }
   const schedule = anchoredSchedule(state);
-  if (!isRecurring(schedule)) return [event("TaskExecuted", { ...base, then: "completed" }, nowMs, run.number)];
   // Never before the nominal time that ran: a clock that went back must not fire it again.
   let next = plannedAfter(schedule, run.scheduledForMs, context);
   const skipped: LifecycleEvent[] = [];
