@@ -36,6 +36,9 @@ const steps = options.fix
       { name: "package exports", run: ["publint", tarball, "--strict"] },
       { name: "package types", run: ["attw", tarball, "--profile", "esm-only"] },
       ...apiReports,
+      { name: "examples and benchmark", run: ["tsc", "-b", "tsconfig.examples.json"] },
+      // Counts, and ratios within one process: it does not depend on the machine's mood.
+      { name: "performance", run: ["node", ".build/bench/check/run.js"] },
     ];
 
 function runStep({ name, run: [command, ...args] }) {

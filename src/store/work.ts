@@ -36,7 +36,7 @@ export class TaskHeld extends Error {
 }
 
 /** Rows that are written at once, at most: large enough for the engine's batches, and some milliseconds of work. */
-const sliceSize = 500;
+const sliceSize = 512;
 
 /** Internal numbers that are drawn at once for tasks that are not there yet, at most. */
 const mostDrawnAhead = 64;
