@@ -84,6 +84,7 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     const admitted = await this.#admission.admit(request);
     return await this.#core.queue.submit({
       taskIds: givenIds([admitted]),
+      newTasks: admitted.taskId === undefined ? 1 : 0,
       run: (work) => scheduleInWork(work, this.#core.ids, admitted),
     });
   }
@@ -91,8 +92,10 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
   /** Schedules up to 10,000 tasks in one commit: all of them, or none if one is refused. @throws as `scheduleTask` */
   async scheduleTasks(requests: readonly RequestFor<Handlers>[]): Promise<ScheduledTask[]> {
     const admitted = await this.#admitAll(listOfRequests(requests));
+    const taskIds = givenIds(admitted);
     return await this.#core.queue.submit({
-      taskIds: givenIds(admitted),
+      taskIds,
+      newTasks: admitted.length - taskIds.length,
       run: (work) => scheduleAllInWork(work, this.#core.ids, admitted),
     });
   }

@@ -38,9 +38,6 @@ export class TaskHeld extends Error {
 /** Rows that are written at once, at most: large enough for the engine's batches, and some milliseconds of work. */
 const sliceSize = 512;
 
-/** Internal numbers that are drawn at once for tasks that are not there yet, at most. */
-const mostDrawnAhead = 64;
-
 interface Undo {
   readonly seq: number;
   readonly taskId: string;
@@ -124,12 +121,11 @@ export class Work {
     return this.#after.get(seq) ?? this.#read.get(seq) ?? null;
   }
 
-  /** Draws internal numbers for so many new tasks, which is to be done before they are dispatched. */
+  /** Sees to it that there are internal numbers for so many new tasks, which is to be done before they are dispatched. */
   async reserveSeqs(count: number): Promise<void> {
-    if (this.#drawnSeqs.length - this.#usedSeqs >= count) return;
-    // Callers that schedule one each draw 1, 2, 4, … numbers, and not each its own. What is left over is never used.
-    const ahead = Math.min(mostDrawnAhead, 2 * this.#drawnSeqs.length);
-    this.#drawnSeqs = await this.engine.drawTaskSeqs(Math.max(count, ahead));
+    const left = this.#drawnSeqs.slice(this.#usedSeqs);
+    if (left.length >= count) return;
+    this.#drawnSeqs = [...left, ...(await this.engine.drawTaskSeqs(count - left.length))];
     this.#usedSeqs = 0;
   }
 

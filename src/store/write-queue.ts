@@ -20,6 +20,8 @@ import { TaskHeld, Work } from "./work.ts";
 export interface Unit<T> {
   /** Ids of tasks that the unit will look at, loaded for the whole commit at once. */
   readonly taskIds?: readonly string[];
+  /** How many tasks it adds for certain: their numbers are drawn for the whole commit at once. */
+  readonly newTasks?: number;
   /** It runs user code, and so must not run twice. Any other unit is done again if its transaction collides with another. */
   readonly exclusive?: boolean;
   /** Where several transactions may be open, it gets one beside those of the queue: one such unit at a time. */
@@ -157,6 +159,7 @@ export class WriteQueue {
         settled = [];
         const work = this.#workOn(transaction);
         await work.preload(batch.flatMap(({ unit }) => unit.taskIds ?? []));
+        await work.reserveSeqs(batch.reduce((sum, { unit }) => sum + (unit.newTasks ?? 0), 0));
         for (const { unit } of batch) {
           settled.push(await settle(work, unit));
           if (work.pace.isSpent) await work.pace.pause();

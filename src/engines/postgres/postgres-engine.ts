@@ -98,7 +98,6 @@ class PostgresEngine implements Engine {
   readonly #clockOffset: ClockOffset;
   readonly #listener: Listener;
   readonly #heldRuns = new HeldRuns();
-  readonly #demand = { callers: 0 };
   #closing: Promise<void> | undefined;
 
   constructor(place: Place, connections: Connections, options: PostgresOptions) {
@@ -236,7 +235,6 @@ class PostgresEngine implements Engine {
       settled,
       patient,
       heldRuns: inGroup ? this.#heldRuns : null,
-      demand: inGroup ? this.#demand : null,
       busyTimeoutMs,
       statementTimeoutMs,
     });
@@ -332,14 +330,18 @@ class PostgresEngine implements Engine {
       await pause(stopped);
       if (stopped.aborted || this.#closing !== undefined) return;
       if (this.#listener.hears) continue;
-      const now = await this.#lastDrawn().catch(() => seen);
+      const now = await this.#visible().catch(() => seen);
       if (now !== seen) onCommit();
       seen = now;
     }
   }
 
-  async #lastDrawn(): Promise<unknown> {
-    const sql = `SELECT last_value FROM ${this.#place.quotedSchema}.azoth_events_position_seq`;
+  /**
+   * What a reader sees now, as a text that stays the same while nobody commits. Not the last position: it is drawn before
+   * its commit, and whoever looks in between would not look again.
+   */
+  async #visible(): Promise<unknown> {
+    const sql = "SELECT pg_current_snapshot()::text";
     return (await this.#connections.use("core", (session) => session.rows(sql)))[0]?.[0];
   }
 }

@@ -41,8 +41,6 @@ export interface TransactionOptions {
   readonly patient: boolean;
   /** What this node holds, for a transaction that passes over what others hold; null for any other. */
   readonly heldRuns: HeldRuns | null;
-  /** How many callers of the last group asked for new tasks, as those of the next one may do again; null outside of groups. */
-  readonly demand: { callers: number } | null;
   /** How long to wait for others that write, where all of them have to be waited for. */
   readonly busyTimeoutMs: number;
   /** How long a statement of the user's may run. */
@@ -64,8 +62,6 @@ export class PostgresTransaction implements EngineTransaction {
   hasNews = false;
   #posted: Promise<unknown>[] = [];
   /** Numbers for new tasks that nobody has asked for yet. What is left of them stays unused. */
-  readonly #drawnSeqs: number[] = [];
-  #callers = 0;
   /** What was saved, in its order. */
   readonly #saved: TaskChange[] = [];
   readonly #options: TransactionOptions;
@@ -100,9 +96,8 @@ export class PostgresTransaction implements EngineTransaction {
 
   /** Takes note of what is committed now, under this number. */
   noteCommit(xid: string): void {
-    const { heldRuns, demand } = this.#options;
+    const { heldRuns } = this.#options;
     heldRuns?.keep(xid, this.#saved);
-    if (demand !== null) demand.callers = this.#callers;
   }
 
   lockDueTasks(query: { taskTypes: readonly string[]; nowMs: number; limit: number }): Promise<TaskState[]> {
@@ -113,18 +108,11 @@ export class PostgresTransaction implements EngineTransaction {
     return this.#tasks.lock("run_instance", [instance], { ...this.#options, limit });
   }
 
-  /** In a group one caller after the other asks for a number: from the second on, for as many as there seem to be callers. */
   async drawTaskSeqs(count: number): Promise<readonly number[]> {
-    const missing = count - this.#drawnSeqs.length;
-    if (missing > 0) {
-      const { session, schema, demand } = this.#options;
-      const more = demand === null ? missing : Math.max(missing, demand.callers - this.#callers, this.#callers);
-      const sql = "SELECT nextval($1::regclass) FROM generate_series(1, $2::int)";
-      const rows = await session.rows(sql, [`${schema}.azoth_task_seq`, more]);
-      this.#drawnSeqs.push(...rows.map(([seq]) => seq as number));
-    }
-    this.#callers++;
-    return this.#drawnSeqs.splice(0, count);
+    const { session, schema } = this.#options;
+    const sql = "SELECT nextval($1::regclass) FROM generate_series(1, $2::int)";
+    const rows = await session.rows(sql, [`${schema}.azoth_task_seq`, count]);
+    return rows.map(([seq]) => seq as number);
   }
 
   async append(events: readonly NewEvent[]): Promise<readonly number[]> {

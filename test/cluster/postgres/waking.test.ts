@@ -1,4 +1,5 @@
 /** An idle cluster is woken by notices, not by looking now and then; and where notices are lost, that is noticed. */
+import { setTimeout as sleep } from "node:timers/promises";
 import { immediate } from "azoth-scheduler";
 import { expect, test } from "vitest";
 import { connect } from "../../engines/postgres/clients.ts";
@@ -102,6 +103,26 @@ test.concurrent(
     await latencyMs(asks, does, "first");
     expect(quantile(await latencies(asks, does, "task", 10), 0.5)).toBeLessThan(soonMs);
     await dismissNodes(asks, does);
+  }),
+);
+
+test.concurrent(
+  "where notices do not pass, a transaction that takes its time before it commits is not overlooked",
+  inScope(async () => {
+    const url = ownUrl();
+    const cluster = await Cluster.on(url);
+    const proxy = await startProxy(url);
+    proxy.deaf = true;
+    const does = await cluster.node({ ...doer, url: proxy.url });
+    const client = await connect(url);
+    await client.query("BEGIN");
+    const request = { taskId: "slow", taskType: "plain", schedule: immediate(), payload: {} };
+    await cluster.desk.scheduler.joinTransaction(client).scheduleTask(request);
+    // The node looks several times, and sees that something is on its way.
+    await sleep(500);
+    await client.query("COMMIT");
+    await does.told("started", ({ taskId }) => taskId === "slow");
+    await dismissNodes(does);
   }),
 );
 
