@@ -12,7 +12,9 @@ afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 test("counting twice gives the same, for the phases that are recorded", async () => {
   const first = await takeCensus(mkdtempSync(join(scratch, "census-")));
   const second = await takeCensus(mkdtempSync(join(scratch, "census-")));
-  expect(second).toEqual(first);
+  expect(second.phases).toEqual(first.phases);
+  // Where pages are split depends on names and instants; a page more or less is no difference.
+  expect(second.bytesPerTask / first.bytesPerTask).toBeCloseTo(1, 1);
   const { census } = JSON.parse(readFileSync("bench/limits.json", "utf8")) as { census: Census };
   expect(Object.keys(first.phases)).toEqual(Object.keys(census.phases));
   const { tasks, events } = first.phases["schedule in batches"] as Counts;
