@@ -10,6 +10,8 @@ type Row = readonly SqliteValue[];
 const chunkSizes = [64, 16, 4, 1];
 /** From so many rows on: each set of shared columns makes a statement of its own. */
 const smallestShared = 16;
+/** Statements of one size that are kept. */
+const mostTexts = 50;
 
 export class ChunkedInsert {
   readonly #table: string;
@@ -57,8 +59,11 @@ export class ChunkedInsert {
   }
 
   #text(size: number, shared: number): string {
-    const known = this.#texts.get(size)?.get(shared);
+    const texts = this.#texts.get(size) ?? new Map<number, string>();
+    const known = texts.get(shared);
     if (known !== undefined) return known;
+    // A handful is usual. What differs in every batch must not fill the memory.
+    if (texts.size >= mostTexts) texts.clear();
     let bound = this.#columns.filter((_, column) => has(shared, column)).length;
     let boundShared = 0;
     const sharedPlaces = this.#columns.map((_, column) => (has(shared, column) ? `?${++boundShared}` : undefined));
@@ -67,7 +72,7 @@ export class ChunkedInsert {
       () => `(${sharedPlaces.map((place) => place ?? `?${++bound}`).join(",")})`,
     );
     const text = `INSERT INTO ${this.#table} (${this.#columns.join(", ")}) VALUES ${values.join(",")}`;
-    this.#texts.get(size)?.set(shared, text);
+    texts.set(shared, text);
     return text;
   }
 }
