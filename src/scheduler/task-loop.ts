@@ -168,13 +168,10 @@ export class TaskLoop {
   }
 
   /** Records, and takes what is due. Resolves with whether anything was. */
-  async #turn(mayBeDue: boolean): Promise<boolean> {
-    // Submitted at the same time, the two are one commit. Where several may be open, each is done while the other waits,
-    // and a transaction that finds nothing due costs more than to look first.
-    const { clock, engine } = this.#options.core;
-    const alike = engine.writers === "one";
-    const begunAtMs = clock.now();
-    const outcomes = await Promise.allSettled([this.#record(), ...(alike || mayBeDue ? [this.#take()] : [])]);
+  async #turn(isDue: boolean): Promise<boolean> {
+    const begunAtMs = this.#options.core.clock.now();
+    // Submitted at the same time, the two are one commit. Where several may be open, each is done while the other waits.
+    const outcomes = await Promise.allSettled([this.#record(), this.#takeIfDue(isDue)]);
     this.#adaptAhead(begunAtMs);
     for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
     return outcomes.some((outcome) => outcome.status === "fulfilled" && outcome.value);
@@ -201,6 +198,13 @@ export class TaskLoop {
       executor.returnReports(reports);
       throw error;
     }
+  }
+
+  /** A transaction of its own that finds nothing due would cost more than to look first. */
+  async #takeIfDue(isDue: boolean): Promise<boolean> {
+    const { core } = this.#options;
+    if (core.engine.writers === "many" && !isDue && (await this.#msUntilNext()) > 0) return false;
+    return await this.#take();
   }
 
   async #take(): Promise<boolean> {
