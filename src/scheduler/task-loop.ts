@@ -7,11 +7,9 @@
 import { AzothError } from "../errors.ts";
 import { executionIdOf } from "../store/log.ts";
 import type { StoreCore } from "../store/store-core.ts";
-import type { LifecycleEvent } from "../tasks/events.ts";
-import type { TaskState } from "../tasks/task-state.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Executor, Report } from "./executor.ts";
-import { runFacts } from "./executor.ts";
+import { announceEnds, announceStarts } from "./signals.ts";
 import { recordRuns, takeDue } from "./turn.ts";
 
 /** While rounds follow each other closely, how often to look whether the runs still hold their claims. */
@@ -178,7 +176,7 @@ export class TaskLoop {
   }
 
   async #record(): Promise<boolean> {
-    const { core, executor, maxLostClaims } = this.#options;
+    const { core, executor, telemetry, maxLostClaims } = this.#options;
     const { reports, apart } = this.#sorted(executor.takeReports());
     for (const report of apart) this.#recordApart(report);
     const starts = executor.unrecordedStarts;
@@ -191,7 +189,7 @@ export class TaskLoop {
       this.#ended += reports.length;
       executor.forgetReports(reports.filter((report) => !held.includes(report)));
       this.#postpone(held);
-      this.#announceEnds(reports, recorded);
+      announceEnds(telemetry, reports, recorded);
       return true;
     } catch (error) {
       // Nothing of it was committed: what was to be recorded waits for the next turn.
@@ -208,7 +206,7 @@ export class TaskLoop {
   }
 
   async #take(): Promise<boolean> {
-    const { core, executor, instance, taskTypes } = this.#options;
+    const { core, executor, telemetry, instance, taskTypes } = this.#options;
     let limit = 0;
     const { started, claimed } = await core.queue.submit({
       beside: true,
@@ -223,7 +221,7 @@ export class TaskLoop {
     this.#moreDue = limit > 0 && started.length + claimed.length === limit;
     executor.start(started);
     executor.startWhenFree(claimed);
-    this.#announceStarts(started);
+    announceStarts(telemetry, started);
     return started.length + claimed.length > 0;
   }
 
@@ -258,7 +256,7 @@ export class TaskLoop {
           run: (work) => recordRuns(work, { reports, maxLostClaims }),
         });
         executor.forgetReports(reports);
-        this.#announceEnds(reports, recorded);
+        announceEnds(telemetry, reports, recorded);
       } catch (error) {
         const shown = error instanceof Error ? error : new Error(String(error));
         telemetry.emit({ name: "store.failed", what: "a handler's writes", error: shown, retryInMs: heldPauseMs });
@@ -330,39 +328,5 @@ export class TaskLoop {
     this.#nextSurveyMs = nowMs + 60 * pollIntervalMs;
     const types = await core.engine.reads.overdueOfOtherTypes(taskTypes, nowMs);
     if (types.length > 0) telemetry.emit({ name: "tasks.unhandled", types });
-  }
-
-  #announceEnds(reports: readonly Report[], recorded: readonly (readonly LifecycleEvent[])[]): void {
-    const { telemetry } = this.#options;
-    if (!telemetry.observed) return;
-    for (const [index, { handlerRun }] of reports.entries()) {
-      for (const event of recorded[index] ?? []) announceEnd(telemetry, runFacts(handlerRun), event);
-    }
-  }
-
-  #announceStarts(started: readonly TaskState[]): void {
-    const { telemetry } = this.#options;
-    if (!telemetry.observed) return;
-    for (const { seq, taskId, taskType, run } of started) {
-      if (run === null) continue;
-      const facts = { taskId, taskType, executionId: executionIdOf(seq, run.number), attempt: run.attempt };
-      telemetry.emit({ name: "task.started", ...facts, latenessMs: Math.max(0, run.startedAtMs - run.scheduledForMs) });
-    }
-  }
-}
-
-function announceEnd(telemetry: Telemetry, facts: ReturnType<typeof runFacts>, event: LifecycleEvent): void {
-  switch (event.type) {
-    case "TaskExecuted": {
-      const { success, durationMs, error, retryAtMs = null } = event.data;
-      if (success) return telemetry.emit({ name: "task.succeeded", ...facts, durationMs });
-      const { code = "HANDLER_FAILED", message = "" } = error ?? {};
-      return telemetry.emit({ name: "task.failed", ...facts, durationMs, code, message, retryAtMs });
-    }
-    case "TaskSnoozed":
-      return telemetry.emit({ name: "task.snoozed", ...facts, untilMs: event.data.untilMs });
-    case "TaskResultRefused":
-      return telemetry.emit({ name: "task.refused", ...facts, because: event.data.because });
-    default:
   }
 }

@@ -359,7 +359,7 @@ export interface Engine {
   clockOffsetMs(): number;
   /**
    * Runs `work` in one write transaction and commits it durably; all of it, or nothing if `work` rejects or the commit fails.
-   * Without a mode, one at a time: callers queue in front of it. Rejects with a WriteCollision if the same work may succeed when it is done again.
+   * Without a mode, one at a time, or with many writers two: callers queue in front of it. Rejects with a WriteCollision if the same work may succeed when it is done again.
    */
   write<T>(work: (transaction: EngineTransaction) => Promise<T>, mode?: WriteMode): Promise<T>;
   /**

@@ -88,8 +88,10 @@ const plainJobs = new WeakMap<TaskDefaults, TaskDefinition>();
 function definitionOf(fields: ScheduleTaskRequest, defaults: TaskDefaults): TaskDefinition {
   const { priority = 0, maxRetries = defaults.maxRetries, retry, timeout } = fields;
   const schedule = parseSchedule(fields.schedule);
-  const isPlain = schedule.kind === "immediate" && priority === 0 && retry === undefined && timeout === undefined;
-  const known = isPlain && maxRetries === defaults.maxRetries ? plainJobs.get(defaults) : undefined;
+  const hasWishes =
+    priority !== 0 || maxRetries !== defaults.maxRetries || retry !== undefined || timeout !== undefined;
+  const isPlain = schedule.kind === "immediate" && !hasWishes;
+  const known = isPlain ? plainJobs.get(defaults) : undefined;
   if (known !== undefined) return known;
   const definition: TaskDefinition = {
     schedule,
@@ -98,7 +100,7 @@ function definitionOf(fields: ScheduleTaskRequest, defaults: TaskDefaults): Task
     retry: resolveRetryPolicy(retry, defaults.retry),
     timeoutMs: timeout === undefined ? defaults.timeoutMs : parseTimeout(timeout, "timeout"),
   };
-  if (isPlain && maxRetries === defaults.maxRetries) plainJobs.set(defaults, definition);
+  if (isPlain) plainJobs.set(defaults, definition);
   return definition;
 }
 
