@@ -9,7 +9,7 @@ import { executionIdOf } from "../store/log.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Executor, Report } from "./executor.ts";
-import { announceEnds, announceStarts } from "./signals.ts";
+import { announceEnds, announceStarts } from "./announce.ts";
 import { recordRuns, takeDue } from "./turn.ts";
 
 /** While rounds follow each other closely, how often to look whether the runs still hold their claims. */
