@@ -12,6 +12,8 @@ export interface Batch {
   /** What the expressions are taken from: a table named "new", with the number of each row as `number`. */
   readonly from: string;
   readonly values: readonly unknown[];
+  /** How many columns are sent as arrays: the first, and those that are not the same in all rows. */
+  readonly arrays: number;
 }
 
 /** Columns that are no whole numbers. */
@@ -47,7 +49,7 @@ export function batchOf(columns: readonly (readonly [name: string, cells: readon
     }
   }
   const from = `unnest(${arrays.join(", ")}) WITH ORDINALITY AS new (${[...names, "number"].join(", ")})`;
-  return { expressions, from, values };
+  return { expressions, from, values, arrays: arrays.length };
 }
 
 /** As `batchOf`, of rows. */

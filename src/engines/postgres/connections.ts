@@ -28,7 +28,8 @@ export const fewestConnections: number = coreConnections + 2;
  * The first differs between two lives of a server, or two servers: a crash takes the statistics with it, an orderly
  * restart keeps them. Anybody may read it.
  */
-const factsSql = `SELECT coalesce(stats_reset::text, ''), current_setting('server_version_num')::int FROM pg_stat_bgwriter`;
+const factsSql = `SELECT coalesce(stats_reset::text, ''), current_setting('server_version_num')::int, pg_backend_pid()
+  FROM pg_stat_bgwriter`;
 
 const connectTimeoutMs = 10_000;
 const idleTimeoutMs = 60_000;
@@ -136,8 +137,8 @@ export class Connections {
 
   async #learnFacts(client: PgClient): Promise<ServerFacts> {
     const [row] = await this.#session(client).rows(factsSql);
-    const [life, version] = row as [string, number];
-    const facts = { life, version };
+    const [life, version, pid] = row as [string, number, number];
+    const facts = { life, version, direct: client.processID === pid };
     this.#facts.set(client, facts);
     return facts;
   }

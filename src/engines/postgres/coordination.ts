@@ -40,7 +40,7 @@ export class Coordination {
 
   async holdInstance(instance: number): Promise<boolean> {
     const sql = `SELECT 1 FROM ${this.#schema}.azoth_instances WHERE id = $1 FOR SHARE`;
-    return (await this.#session.rows(sql, [instance])).length > 0;
+    return (await this.#session.rows(sql, [instance], "kept")).length > 0;
   }
 
   async heartbeat(instance: number, nowMs: number): Promise<boolean> {

@@ -11,6 +11,8 @@ export interface PgResult {
 
 export interface PgQuery {
   readonly text: string;
+  /** Under which the server keeps the statement for this connection: one name is one text. */
+  readonly name?: string;
   readonly values?: readonly unknown[];
   readonly rowMode: "array";
   /** Never several statements in one text, unless it has no values and asks for them. */
@@ -25,6 +27,8 @@ export interface PgClient {
   on(event: "notification", listener: (message: { channel: string; payload?: string }) => void): unknown;
   on(event: "error" | "end", listener: (error?: Error) => void): unknown;
   end(): Promise<void>;
+  /** Of the server's process, as it told when it was connected. */
+  readonly processID?: number | null;
   readonly connection?: { readonly stream?: { destroy(): unknown } };
 }
 

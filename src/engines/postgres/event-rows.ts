@@ -33,8 +33,8 @@ export async function sendEvents(
   ]);
   // Positions are drawn in the order of the rows, because they are sorted before the default is computed.
   const sql = `INSERT INTO ${schema}.azoth_events ${insertion(batch)} ORDER BY number`;
-  if (positions === "no positions") return { stored: session.run(sql, batch.values).then(() => []) };
-  const answer = session.rows(`${sql} RETURNING position`, batch.values);
+  if (positions === "no positions") return { stored: session.run(sql, batch.values, "kept").then(() => []) };
+  const answer = session.rows(`${sql} RETURNING position`, batch.values, "kept");
   return { stored: answer.then((rows) => rows.map(([position]) => position as number)) };
 }
 

@@ -52,7 +52,7 @@ const idleMarginMs = 5_000;
  * that of a table that is small, or whose rows it has not counted, all rows may as well be read and sorted; which they
  * then are at each turn, while the table grows.
  */
-const byIndex = ["seqscan", "bitmapscan", "hashjoin", "mergejoin"].map((plan) => `enable_${plan} = off`);
+const byIndex = ["seqscan", "bitmapscan", "hashjoin", "mergejoin"].map((plan) => [`enable_${plan}`, "off"] as const);
 const statementMarginMs = 5_000;
 const cancelMarginMs = 250;
 /** The version of the server that can bound a whole transaction. */
@@ -135,6 +135,7 @@ class PostgresEngine implements Engine {
       return await this.#connections.use(inGroup ? "core" : "user", async (session) => {
         // A statement of the user's, that the server ends by itself, may take longer than one of ours.
         if (!inGroup) session.timeoutMs = Math.max(busyTimeoutMs, transactionTimeoutMs) + statementMarginMs;
+        session.keepsPlans = inGroup && session.direct;
         const begun = this.#begin(session, inGroup);
         begun.catch(() => {});
         const offsetMs = this.#clockOffset.ms;
@@ -246,21 +247,23 @@ class PostgresEngine implements Engine {
    */
   async #begin(session: ClientSession, inGroup: boolean): Promise<string> {
     const { durability, busyTimeoutMs, transactionTimeoutMs } = this.#options;
-    const settings = [
-      `lock_timeout = ${inGroup ? groupLockTimeoutMs : busyTimeoutMs}`,
+    const idleTimeoutMs = transactionTimeoutMs + idleMarginMs;
+    const bound = inGroup && session.version >= boundsTransactions;
+    const settings: readonly (readonly [name: string, value: string | number])[] = [
+      ["lock_timeout", inGroup ? groupLockTimeoutMs : busyTimeoutMs],
       // The locks of a node that was cut off end with its transaction.
-      `idle_in_transaction_session_timeout = ${transactionTimeoutMs + idleMarginMs}`,
+      ["idle_in_transaction_session_timeout", idleTimeoutMs],
       // A session that has got half of what a node sent is not idle: it waits for the rest, and holds what it holds.
-      ...(inGroup && session.version >= boundsTransactions
-        ? [`transaction_timeout = ${transactionTimeoutMs + idleMarginMs + statementMarginMs}`]
-        : []),
-      `synchronous_commit = ${durability === "full" ? "on" : "off"}`,
+      ...(bound ? [["transaction_timeout", idleTimeoutMs + statementMarginMs] as const] : []),
+      ["synchronous_commit", durability === "full" ? "on" : "off"],
       ...(inGroup ? byIndex : []),
+      ...(session.keepsPlans ? [["plan_cache_mode", "force_generic_plan"] as const] : []),
     ];
-    const begin = ["BEGIN ISOLATION LEVEL READ COMMITTED", ...settings.map((setting) => `SET LOCAL ${setting}`)];
-    const began = session.script(begin.join("; "));
+    const began = session.script("BEGIN ISOLATION LEVEL READ COMMITTED");
     began.catch(() => {});
-    const facts = session.rows(`SELECT pg_current_xact_id()::text, ${databaseNow}`);
+    // All in one statement: each SET LOCAL would cost more than all of them do here.
+    const set = settings.map(([name, value]) => `set_config('${name}', '${value}', true)`);
+    const facts = session.rows(`SELECT pg_current_xact_id()::text, ${databaseNow}, ${set.join(", ")}`, [], "kept");
     await this.#clockOffset.measure(async () => (await facts)[0]?.[1] as number);
     await began;
     return (await facts)[0]?.[0] as string;

@@ -111,7 +111,7 @@ export class PostgresTransaction implements EngineTransaction {
   async drawTaskSeqs(count: number): Promise<readonly number[]> {
     const { session, schema } = this.#options;
     const sql = "SELECT nextval($1::regclass) FROM generate_series(1, $2::int)";
-    const rows = await session.rows(sql, [`${schema}.azoth_task_seq`, count]);
+    const rows = await session.rows(sql, [`${schema}.azoth_task_seq`, count], "kept");
     return rows.map(([seq]) => seq as number);
   }
 

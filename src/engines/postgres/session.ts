@@ -3,17 +3,38 @@ import { AzothError } from "../../errors.ts";
 import type { PgClient, PgQuery, PgResult } from "./driver.ts";
 import { isOfServer } from "./postgres-errors.ts";
 
+/**
+ * "kept": the server may plan the statement once for as long as the connection lives. Only for those that can be done in
+ * one sensible way, however few rows there were when they were planned: inserts, and lookups by a key.
+ */
+export type Plan = "kept" | "fresh";
+
 /** What a statement needs: a connection of ours, or a user's own client. */
 export interface Session {
   /** Rows as arrays of values, in the order of the columns. */
-  rows(text: string, values?: readonly unknown[]): Promise<unknown[][]>;
+  rows(text: string, values?: readonly unknown[], plan?: Plan): Promise<unknown[][]>;
   /** How many rows the statement changed. */
-  run(text: string, values?: readonly unknown[]): Promise<number>;
+  run(text: string, values?: readonly unknown[], plan?: Plan): Promise<number>;
+}
+
+/** The names of the statements whose plans are kept, in all connections of the process. */
+const planNames = new Map<string, string>();
+/** The texts differ by the columns that are equal in all of their rows: some dozens occur. */
+const mostPlans = 1_000;
+
+function planNameOf(text: string): string | undefined {
+  const known = planNames.get(text);
+  if (known !== undefined || planNames.size >= mostPlans) return known;
+  const name = `azoth_${planNames.size}`;
+  planNames.set(text, name);
+  return name;
 }
 
 export interface ServerFacts {
   readonly life: string;
   readonly version: number;
+  /** False if a pooler may answer each transaction by another connection to the server. */
+  readonly direct: boolean;
 }
 
 /** A connection of ours. Statements are sent at once, and answered in their order. */
@@ -28,29 +49,36 @@ export class ClientSession implements Session {
   readonly life: string;
   /** The server's version, as 170004 for 17.4. */
   readonly version: number;
+  /** Whether plans may be kept at all. */
+  keepsPlans = false;
+  /** Whether they could be: a pooler's connections forget them, or know those of others. */
+  readonly direct: boolean;
   readonly #client: PgClient;
   #ended = false;
   /** What keeps all others back. */
   #alone: Promise<unknown> | undefined;
 
-  constructor(client: PgClient, { life, version }: ServerFacts = { life: "", version: 0 }) {
+  constructor(client: PgClient, facts: ServerFacts = { life: "", version: 0, direct: false }) {
     this.#client = client;
-    this.life = life;
-    this.version = version;
+    this.life = facts.life;
+    this.version = facts.version;
+    this.direct = facts.direct;
   }
 
-  async rows(text: string, values: readonly unknown[] = []): Promise<unknown[][]> {
-    return (await this.answer(text, values)).rows;
+  async rows(text: string, values: readonly unknown[] = [], plan: Plan = "fresh"): Promise<unknown[][]> {
+    return (await this.answer(text, values, plan)).rows;
   }
 
-  async run(text: string, values: readonly unknown[] = []): Promise<number> {
-    return (await this.answer(text, values)).rowCount ?? 0;
+  async run(text: string, values: readonly unknown[] = [], plan: Plan = "fresh"): Promise<number> {
+    return (await this.answer(text, values, plan)).rowCount ?? 0;
   }
 
   /** The whole answer. */
-  async answer(text: string, values: readonly unknown[]): Promise<PgResult> {
+  async answer(text: string, values: readonly unknown[], plan: Plan = "fresh"): Promise<PgResult> {
     while (this.#alone !== undefined) await this.#alone.catch(() => {});
-    return await this.#send({ text, values, rowMode: "array", queryMode: "extended" });
+    const name = plan === "kept" && this.keepsPlans ? planNameOf(text) : undefined;
+    const query = { text, values, rowMode: "array", queryMode: "extended" } as const;
+    return await this.#send(name === undefined ? query : { ...query, name });
   }
 
   /** Several statements in one text, without values or answers. */

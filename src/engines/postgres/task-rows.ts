@@ -27,7 +27,7 @@ import { numbers, texts } from "./arrays.ts";
 import { batchOfRows, insertion } from "./batch.ts";
 import type { HeldRuns } from "./held-runs.ts";
 import type { Names } from "./names.ts";
-import type { Session } from "./session.ts";
+import type { Plan, Session } from "./session.ts";
 
 const jsonColumns: ReadonlySet<string> = new Set(["definition", "payload"]);
 
@@ -140,14 +140,15 @@ export class TaskRows {
     const runs = `JOIN ${this.#schema}.azoth_runs r ON ${sameIn(runsTable.columns, "r")}`;
     const wanted = column === "run_instance" ? `${runs} WHERE r.run_instance = ANY($1)` : `WHERE t.${column} = ANY($1)`;
     // By number, so that patient transactions lock in one order and never wait for each other in a ring.
-    const lock = `FOR UPDATE OF t${patient ? "" : " SKIP LOCKED"}`;
-    const tasks = await this.#many(`${this.#select} ${wanted} ORDER BY t.seq LIMIT ${limit} ${lock}`, [array]);
+    const ordered = patient || column === "run_instance";
+    const lock = ordered ? `ORDER BY t.seq LIMIT ${limit} FOR UPDATE OF t` : "FOR UPDATE OF t";
+    const sql = `${this.#select} ${wanted} ${lock}${patient ? "" : " SKIP LOCKED"}`;
+    const tasks = await this.#many(sql, [array], ordered ? "fresh" : "kept");
     if (patient || tasks.length === limit) return { tasks, held: [] };
     const isComplete = column !== "run_instance" && tasks.length === keys.length;
     if (isComplete) return { tasks, held: [] };
     const key = column === "id" ? "id" : "seq";
-    const sql = `SELECT t.${key} FROM ${this.#schema}.azoth_tasks t ${wanted}`;
-    const there = await this.#session.rows(sql, [array]);
+    const there = await this.#session.rows(`SELECT t.${key} FROM ${this.#schema}.azoth_tasks t ${wanted}`, [array]);
     const locked = new Set<unknown>(tasks.map(({ taskId, seq }) => (column === "id" ? taskId : seq)));
     return { tasks, held: there.map(([found]) => found as Key).filter((found) => !locked.has(found)) };
   }
@@ -157,8 +158,8 @@ export class TaskRows {
     const kept = seqs.filter((seq) => runs.has(seq));
     if (kept.length === 0) return [];
     const sql = `SELECT t.seq, t.xmin FROM ${this.#schema}.azoth_tasks t
-      WHERE t.seq = ANY($1) ORDER BY t.seq FOR UPDATE SKIP LOCKED`;
-    const rows = (await this.#session.rows(sql, [numbers(kept)])) as [number, string][];
+      WHERE t.seq = ANY($1) FOR UPDATE SKIP LOCKED`;
+    const rows = (await this.#session.rows(sql, [numbers(kept)], "kept")) as [number, string][];
     return rows.map(([seq, xmin]) => runs.stateOf(seq, xmin)).filter((state) => state !== undefined);
   }
 
@@ -294,16 +295,18 @@ export class TaskRows {
     const batch = batchOfRows(allColumns, rows);
     const order = `ORDER BY ${batch.expressions.get("id")}`;
     const sql = `INSERT INTO ${this.#schema}.${table} ${insertion(batch)} ${order}${orNothing}`;
-    const inserted = await this.#session.run(sql, batch.values);
+    const inserted = await this.#session.run(sql, batch.values, "kept");
     if (inserted < rows.length) throw new WriteCollision("Another transaction has stored a task with the same id.");
   }
 
   async #update(columns: readonly string[], rows: readonly (readonly ColumnValue[])[]): Promise<void> {
     if (rows.length === 0) return;
-    const { expressions, from, values } = batchOfRows(columns, rows);
+    const { expressions, from, values, arrays } = batchOfRows(columns, rows);
     const assignments = [...expressions].slice(1).map(([column, expression]) => `${column} = ${expression}`);
-    const sql = `UPDATE ${this.#schema}.azoth_tasks t SET ${assignments.join(", ")} FROM ${from} WHERE t.seq = new.seq`;
-    await this.#session.run(sql, values);
+    const update = `UPDATE ${this.#schema}.azoth_tasks t SET ${assignments.join(", ")}`;
+    // Of two tables, either could be the one that is walked.
+    if (arrays > 1) await this.#session.run(`${update} FROM ${from} WHERE t.seq = new.seq`, values);
+    else await this.#session.run(`${update} WHERE t.seq = ANY($1::bigint[])`, values, "kept");
   }
 
   #sendDue(changes: readonly TaskChange[]): Promise<void> {
@@ -342,17 +345,17 @@ export class TaskRows {
     const key = columns.slice(0, keyColumns);
     const lists = key.map((_, index) => numbers([...new Set(rows.map((row) => row[index] as number))]));
     const condition = key.map((column, index) => `${column} = ANY($${index + 1}::bigint[])`).join(" AND ");
-    await this.#session.run(`DELETE FROM ${this.#schema}.${table} WHERE ${condition}`, lists);
+    await this.#session.run(`DELETE FROM ${this.#schema}.${table} WHERE ${condition}`, lists, "kept");
   }
 
   async #insertDerived({ table, columns }: Derived, rows: readonly ColumnValue[][]): Promise<void> {
     if (rows.length === 0) return;
     const batch = batchOfRows(columns, rows);
-    await this.#session.run(`INSERT INTO ${this.#schema}.${table} ${insertion(batch)}`, batch.values);
+    await this.#session.run(`INSERT INTO ${this.#schema}.${table} ${insertion(batch)}`, batch.values, "kept");
   }
 
-  async #many(sql: string, values: readonly unknown[]): Promise<TaskState[]> {
-    const rows = (await this.#session.rows(sql, values)).map((row) => rowOf(row as ColumnValue[]));
+  async #many(sql: string, values: readonly unknown[], plan?: Plan): Promise<TaskState[]> {
+    const rows = (await this.#session.rows(sql, values, plan)).map((row) => rowOf(row as ColumnValue[]));
     await this.#names.learn(rows.map(({ type }) => type as number));
     return rows.map((row) => stateOf(row, this.#names.nameOf(row.type as number)));
   }
