@@ -102,10 +102,16 @@ export class Runtime {
   async start(): Promise<void> {
     await this.#membership.join();
     const { core } = this.#options;
-    this.#stopListening = core.notices.listen(() => {
+    const stopListening = core.notices.listen(() => {
       this.#taskTicker.wake();
       for (const ticker of this.#deliveryTickers) ticker.wake();
     });
+    // On a clock that a test moves nothing is to start before it says so.
+    const stopTakingAlong = core.clock.virtual === true ? () => {} : core.queue.onDue(this.#loop.takeAlong);
+    this.#stopListening = () => {
+      stopListening();
+      stopTakingAlong();
+    };
     for (const ticker of [this.#taskTicker, this.#beatTicker, ...this.#deliveryTickers]) ticker.start();
   }
 

@@ -4,13 +4,16 @@
  * It sleeps until the earliest due time, a finished run or a commit, whichever comes first; the poll interval is
  * only the longest it sleeps. It never sees SQL, and decides nothing about tasks.
  */
+import { yieldToEventLoop } from "../clock.ts";
 import { AzothError } from "../errors.ts";
 import { executionIdOf } from "../store/log.ts";
 import type { StoreCore } from "../store/store-core.ts";
+import type { Work } from "../store/work.ts";
+import type { DueListener } from "../store/write-queue.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { Executor, Report } from "./executor.ts";
 import { announceEnds, announceStarts } from "./announce.ts";
-import { recordRuns, takeDue } from "./turn.ts";
+import { recordRuns, type Taken, takeDue } from "./turn.ts";
 
 /** While rounds follow each other closely, how often to look whether the runs still hold their claims. */
 const busyCheckMs = 50;
@@ -42,8 +45,8 @@ export interface TaskLoopOptions {
 export class TaskLoop {
   readonly #options: TaskLoopOptions;
   #accepting = true;
-  /** Resolves when the turn in progress has ended, which may be about to start runs. */
-  #turning: Promise<void> = Promise.resolve();
+  /** The round in progress, or the taking along with another's commit: they do not know of each other's claims. */
+  #busy: Promise<unknown> | undefined;
   /** Reports whose tasks other transactions hold, and when to try again. */
   #postponed: readonly Report[] = [];
   #postponedUntilMs = 0;
@@ -70,7 +73,7 @@ export class TaskLoop {
    */
   async stopAccepting(): Promise<number> {
     this.#accepting = false;
-    await this.#turning;
+    await this.#busy?.catch(() => {});
     return await this.#giveBack("shutdown", "The scheduler stopped before the handler was called.");
   }
 
@@ -80,9 +83,28 @@ export class TaskLoop {
     this.#returnPostponed();
   }
 
+  /**
+   * Takes what a commit makes due in that same commit, if a slot is free: it starts one fsync sooner.
+   * @param ride as the write queue gives it to those it tells
+   */
+  readonly takeAlong: DueListener = (dueTypes, ride) => {
+    const { executor, taskTypes } = this.#options;
+    const mayTake = this.#accepting && this.#busy === undefined && executor.freeSlots > 0;
+    if (!mayTake || !taskTypes.some((type) => dueTypes.has(type))) return;
+    const taking = this.#take(async (run) => {
+      const taken = await ride(run);
+      // Whoever scheduled a task hears of it before its handler is called.
+      await yieldToEventLoop();
+      return taken;
+    });
+    // If it fails, the next round finds it all due.
+    this.#during(taking).catch(() => {});
+  };
+
   /** One round; resolves with the milliseconds until there may be something to do. */
   async runOnce(): Promise<number> {
-    const waitMs = await this.#round();
+    while (this.#busy !== undefined) await this.#busy.catch(() => {});
+    const waitMs = await this.#during(this.#round());
     return this.#postponed.length === 0 ? waitMs : Math.min(waitMs, heldPauseMs);
   }
 
@@ -97,12 +119,7 @@ export class TaskLoop {
     const mayTake = this.#accepting && executor.freeSlots > 0;
     const dueAtMs = mayTake && !hasNews ? await core.engine.reads.nextDueAt(taskTypes) : null;
     if (hasNews || (dueAtMs !== null && dueAtMs <= nowMs)) {
-      const turn = this.#turn(!hasNews || this.#moreDue);
-      this.#turning = turn.then(
-        () => {},
-        () => {},
-      );
-      const done = await turn;
+      const done = await this.#turn(!hasNews || this.#moreDue);
       if (Math.abs(nowMs - this.#checkedRunsMs) >= busyCheckMs) await this.#checkRuns(nowMs);
       if (executor.hasReports) return 0;
       // What looked due was not there to take: another scheduler had it, or the clock was set back.
@@ -112,6 +129,15 @@ export class TaskLoop {
     await this.#survey(nowMs);
     const waitMs = dueAtMs === null ? pollIntervalMs : Math.min(pollIntervalMs, dueAtMs - nowMs);
     return Math.min(waitMs, patienceMs);
+  }
+
+  async #during<T>(busy: Promise<T>): Promise<T> {
+    this.#busy = busy;
+    try {
+      return await busy;
+    } finally {
+      this.#busy = undefined;
+    }
   }
 
   /** While claimed tasks start one after the other, what they bring about is gathered for one commit. */
@@ -202,21 +228,18 @@ export class TaskLoop {
   async #takeIfDue(isDue: boolean): Promise<boolean> {
     const { core } = this.#options;
     if (core.engine.writers === "many" && !isDue && (await this.#msUntilNext()) > 0) return false;
-    return await this.#take();
+    return await this.#take((run) => core.queue.submit({ beside: true, run }));
   }
 
-  async #take(): Promise<boolean> {
-    const { core, executor, telemetry, instance, taskTypes } = this.#options;
+  async #take(submit: (run: (work: Work) => Promise<Taken>) => Promise<Taken>): Promise<boolean> {
+    const { executor, telemetry, instance, taskTypes } = this.#options;
     let limit = 0;
-    const { started, claimed } = await core.queue.submit({
-      beside: true,
-      run: (work) => {
-        // Only now: the write lock may have been waited for, and the scheduler been told to stop.
-        const freeSlots = this.#accepting ? executor.freeSlots : 0;
-        const ahead = this.#accepting ? Math.max(0, this.#ahead - executor.waiting) : 0;
-        limit = freeSlots + ahead;
-        return takeDue(work, { instance: instance(), freeSlots, ahead, taskTypes });
-      },
+    const { started, claimed } = await submit((work) => {
+      // Only now: the write lock may have been waited for, and the scheduler been told to stop.
+      const freeSlots = this.#accepting ? executor.freeSlots : 0;
+      const ahead = this.#accepting ? Math.max(0, this.#ahead - executor.waiting) : 0;
+      limit = freeSlots + ahead;
+      return takeDue(work, { instance: instance(), freeSlots, ahead, taskTypes });
     });
     this.#moreDue = limit > 0 && started.length + claimed.length === limit;
     executor.start(started);

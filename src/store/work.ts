@@ -11,7 +11,7 @@ import { decide } from "../tasks/decide.ts";
 import { encodeLifecycleData } from "../tasks/event-codec.ts";
 import type { LifecycleEvent } from "../tasks/events.ts";
 import { evolve } from "../tasks/evolve.ts";
-import type { TaskState } from "../tasks/task-state.ts";
+import { dueAtMs, type TaskState } from "../tasks/task-state.ts";
 import type { EngineTransaction, LockedTasks, NewEvent, TaskChange } from "./engine.ts";
 
 /** An event that waits for its position. */
@@ -61,6 +61,7 @@ export class Work {
   readonly #held = new Set<string | number>();
   #staged: StagedEvent[] = [];
   readonly #undo: Undo[] = [];
+  readonly #dueTypes = new Set<string>();
   #finished = false;
   #drawnSeqs: readonly number[] = [];
   #usedSeqs = 0;
@@ -75,6 +76,11 @@ export class Work {
     this.context = context;
     this.#draw = draw;
     this.pace = pace;
+  }
+
+  /** Types of tasks that became due, or may have. */
+  get dueTypes(): ReadonlySet<string> {
+    return this.#dueTypes;
   }
 
   /** Loads tasks in one go, so that later look-ups are answered from memory. */
@@ -282,6 +288,8 @@ export class Work {
     if (!wasDirty) this.#before.set(seq, before);
     this.#after.set(seq, after);
     this.#byId.set(taskId, after);
+    const due = dueAtMs(after);
+    if (due !== null && due <= this.context.nowMs) this.#dueTypes.add(after.taskType);
   }
 
   #revert(undo: Undo | undefined): void {

@@ -29,6 +29,15 @@ export interface Unit<T> {
   readonly run: (work: Work) => Promise<T>;
 }
 
+/**
+ * Told of the types of tasks that a commit makes due, before it is written: a unit that is given to `ride` becomes a part
+ * of it, after all others.
+ */
+export type DueListener = (
+  taskTypes: ReadonlySet<string>,
+  ride: <T>(run: (work: Work) => Promise<T>) => Promise<T>,
+) => void;
+
 interface Waiting {
   readonly unit: Unit<unknown>;
   readonly resolve: (value: unknown) => void;
@@ -72,6 +81,7 @@ export class WriteQueue {
   #collided: Waiting[] = [];
   #collidedBusy = 0;
   #closed = false;
+  readonly #dueListeners = new Set<DueListener>();
   /** Tells a write that is begun inside of a transaction's callback from all others. */
   readonly #callbacks = new AsyncLocalStorage<{ open: boolean }>();
 
@@ -116,6 +126,12 @@ export class WriteQueue {
     });
   }
 
+  /** Returns what ends it. */
+  onDue(listener: DueListener): () => void {
+    this.#dueListeners.add(listener);
+    return () => this.#dueListeners.delete(listener);
+  }
+
   /** Refuses new units and resolves when the last one is written. */
   async close(): Promise<void> {
     this.#closed = true;
@@ -151,8 +167,9 @@ export class WriteQueue {
     return batch;
   }
 
-  async #commit(batch: readonly Waiting[]): Promise<void> {
+  async #commit(waiting: readonly Waiting[]): Promise<void> {
     const { engine, onCommit } = this.#options;
+    let batch = waiting;
     let settled: Settled[] = [];
     try {
       await engine.write(async (transaction) => {
@@ -164,6 +181,9 @@ export class WriteQueue {
           settled.push(await settle(work, unit));
           if (work.pace.isSpent) await work.pace.pause();
         }
+        // Not again, if the engine begins anew: those of the first time are done again.
+        if (batch === waiting) batch = [...waiting, ...this.#ridersOf(work)];
+        for (const { unit } of batch.slice(settled.length)) settled.push(await settle(work, unit));
         await work.finish();
       });
     } catch (error) {
@@ -178,6 +198,16 @@ export class WriteQueue {
       else if (outcome?.error instanceof TaskHeld) this.#keep(this.#askAgain(waiting));
       else waiting.reject(outcome?.error);
     }
+  }
+
+  #ridersOf(work: Work): Waiting[] {
+    const riders: Waiting[] = [];
+    const ride = <T>(run: (work: Work) => Promise<T>) =>
+      new Promise<T>((resolve, reject) => {
+        riders.push({ unit: { run }, resolve: resolve as (value: unknown) => void, reject });
+      });
+    if (work.dueTypes.size > 0) for (const listener of this.#dueListeners) listener(work.dueTypes, ride);
+    return riders;
   }
 
   async #askAgain(waiting: Waiting): Promise<void> {
