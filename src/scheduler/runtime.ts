@@ -91,6 +91,8 @@ export class Runtime {
       instance: () => this.#membership.instance,
       pollIntervalMs: settings.pollIntervalMs,
       maxLostClaims: settings.maxLostClaims,
+      // Which finds that out as well, and registers anew.
+      onDeclaredDead: () => this.#beatTicker.wake(),
     });
     this.#taskTicker = this.#ticker("the task loop", () => this.#loop.runOnce());
     this.#beatTicker = this.#ticker("the heartbeat", () => this.#membership.beat());

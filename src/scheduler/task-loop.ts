@@ -40,6 +40,8 @@ export interface TaskLoopOptions {
   readonly taskTypes: readonly string[];
   readonly pollIntervalMs: number;
   readonly maxLostClaims: number;
+  /** Called when this instance turns out to have been taken for dead: until it has a new number, it can take nothing. */
+  readonly onDeclaredDead: () => void;
 }
 
 export class TaskLoop {
@@ -234,13 +236,14 @@ export class TaskLoop {
   async #take(submit: (run: (work: Work) => Promise<Taken>) => Promise<Taken>): Promise<boolean> {
     const { executor, telemetry, instance, taskTypes } = this.#options;
     let limit = 0;
-    const { started, claimed } = await submit((work) => {
+    const { started, claimed, lives } = await submit((work) => {
       // Only now: the write lock may have been waited for, and the scheduler been told to stop.
       const freeSlots = this.#accepting ? executor.freeSlots : 0;
       const ahead = this.#accepting ? Math.max(0, this.#ahead - executor.waiting) : 0;
       limit = freeSlots + ahead;
       return takeDue(work, { instance: instance(), freeSlots, ahead, taskTypes });
     });
+    if (!lives) this.#options.onDeclaredDead();
     this.#moreDue = limit > 0 && started.length + claimed.length === limit;
     executor.start(started);
     executor.startWhenFree(claimed);

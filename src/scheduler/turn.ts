@@ -42,6 +42,8 @@ export interface Taken {
   readonly started: readonly TaskState[];
   /** Tasks that were claimed ahead. */
   readonly claimed: readonly TaskState[];
+  /** False if the instance was taken for dead: it can claim nothing before it has a new number. */
+  readonly lives: boolean;
 }
 
 export async function recordRuns(work: Work, plan: Recording): Promise<Recorded> {
@@ -77,7 +79,7 @@ export async function recordRuns(work: Work, plan: Recording): Promise<Recorded>
 
 export async function takeDue(work: Work, { instance, freeSlots, ahead, taskTypes }: Taking): Promise<Taken> {
   const limit = freeSlots + ahead;
-  if (limit === 0) return { started: [], claimed: [] };
+  if (limit === 0) return { started: [], claimed: [], lives: true };
   // What was just recorded may be due again.
   await work.flush();
   const { nowMs } = work.context;
@@ -94,7 +96,7 @@ export async function takeDue(work: Work, { instance, freeSlots, ahead, taskType
     if (events.length > 0) (isStart ? started : claimed).push(after);
     if (work.pace.isSpent) await work.pace.pause();
   }
-  return { started, claimed };
+  return { started, claimed, lives };
 }
 
 /** Returns false if another transaction holds the task: its start is recorded with a later turn, or with its end. */

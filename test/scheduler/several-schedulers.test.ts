@@ -343,3 +343,19 @@ describe("a store that fails for a while", () => {
     expect(await kit.db.verify()).toMatchObject({ ok: true, tasks: 1 });
   });
 });
+
+test("a scheduler that was taken for dead registers anew when it finds that it can take nothing, and does not look again and again", async () => {
+  const ran: string[] = [];
+  const own = taskHandler({ taskType: "own", execute: ({ taskId }) => void ran.push(taskId) });
+  await using kit = await openKit({ handlers: [idle], claimDuration: "1h", maxRounds: 200 });
+  const other = await kit.addScheduler({ handlers: [own], externalTaskTypes: ["job"] });
+  // Set forward, the clock makes the other one look silent to a scheduler that has just come. No time passes.
+  kit.clock.jump("3h");
+  await kit.restart();
+  expect(await eventsOf(kit, "SchedulerLost")).toHaveLength(1);
+  const rounds = kit.rounds;
+  await other.scheduler.scheduleTask({ taskId: "theirs", taskType: "own", schedule: immediate() });
+  await kit.settle();
+  expect(ran).toEqual(["theirs"]);
+  expect(kit.rounds - rounds).toBeLessThan(30);
+});
