@@ -5,7 +5,13 @@
  * lost or the task cancelled, and the result is refused: this fence is what makes outcomes recorded once.
  */
 import type { DecisionContext, Outcome, RunCommand } from "./command.ts";
-import { event, type Failure, type LifecycleEvent, type TaskExecutedData } from "./events.ts";
+import {
+  event,
+  type Failure,
+  type LifecycleEvent,
+  type OccurrencesSkippedData,
+  type TaskExecutedData,
+} from "./events.ts";
 import { plannedAfter, skippedOccurrences } from "./plan.ts";
 import { backoffMs } from "./retry-policy.ts";
 import { anchoredSchedule, dueAtMs, isRecurring, type Run, type TaskState } from "./task-state.ts";
@@ -94,19 +100,23 @@ function succeeded(state: TaskState, run: Run, context: DecisionContext): Lifecy
   let next = plannedAfter(schedule, run.scheduledForMs, context);
   const skipped: LifecycleEvent[] = [];
   if (next !== undefined && next.scheduledForMs <= nowMs) {
-    const earlier = run.attempt > 1 ? "retrying" : "missed";
-    const seam = Math.min(Math.max(run.startedAtMs, run.scheduledForMs), nowMs);
-    for (const data of [
-      ...skippedOccurrences(schedule, run.scheduledForMs, seam, earlier),
-      ...skippedOccurrences(schedule, seam, nowMs, "running"),
-    ]) {
+    for (const data of passedOver(state, run, nowMs))
       skipped.push(event("OccurrencesSkipped", data, nowMs, run.number));
-    }
     next = plannedAfter(schedule, nowMs, context);
   }
   const then: Pick<TaskExecutedData, "then" | "next"> =
     next === undefined ? { then: "completed" } : { then: "next", next };
   return [event("TaskExecuted", { ...base, ...then }, nowMs, run.number), ...skipped];
+}
+
+/** The occurrences after the one that runs, up to now: what a late start has missed, and what fell due during the run. */
+export function passedOver(state: TaskState, run: Run, nowMs: number): OccurrencesSkippedData[] {
+  const schedule = anchoredSchedule(state);
+  const seam = Math.min(Math.max(run.startedAtMs, run.scheduledForMs), nowMs);
+  return [
+    ...skippedOccurrences(schedule, run.scheduledForMs, seam, run.attempt > 1 ? "retrying" : "missed"),
+    ...skippedOccurrences(schedule, seam, nowMs, "running"),
+  ];
 }
 
 function failed(state: TaskState, run: Run, outcome: Failed, { nowMs, draw }: DecisionContext): LifecycleEvent[] {

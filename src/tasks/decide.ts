@@ -7,7 +7,7 @@
  */
 import { AzothError, type ErrorCode, quote } from "../errors.ts";
 import type { DecisionContext, TaskCommand } from "./command.ts";
-import { decideRun } from "./decide-run.ts";
+import { decideRun, passedOver } from "./decide-run.ts";
 import { encodeDefinition } from "./event-codec.ts";
 import { event, type LifecycleEvent, type PlannedOccurrence } from "./events.ts";
 import { firstOccurrence, plannedAfter, skippedOccurrences } from "./plan.ts";
@@ -50,10 +50,12 @@ function decideSchedule(state: TaskState | null, command: ScheduleCommand, conte
   if (isRecurring(definition.schedule) && sameSchedule(state, definition)) {
     // Only the rest has changed: a deploy must neither shift an interval's phase nor lose an occurrence that is due.
     const { anchorMs } = state;
-    return [event("TaskScheduled", { ...data, anchorMs, next: keptOccurrence(state, context) }, nowMs)];
+    const scheduled = event("TaskScheduled", { ...data, anchorMs, next: keptOccurrence(state, context) }, nowMs);
+    return [...skippedByRun(state, nowMs), scheduled];
   }
   const next = firstOccurrence(definition.schedule, context);
-  return [...skippedByReplacement(state, nowMs), event("TaskScheduled", { ...data, next }, nowMs)];
+  const skipped = [...skippedByRun(state, nowMs), ...skippedByReplacement(state, nowMs)];
+  return [...skipped, event("TaskScheduled", { ...data, next }, nowMs)];
 }
 
 function sameSchedule(state: TaskState, { schedule }: TaskDefinition): boolean {
@@ -67,11 +69,18 @@ function keptOccurrence(state: TaskState, context: DecisionContext): PlannedOccu
   return plannedAfter(anchoredSchedule(state), afterMs, context) ?? firstOccurrence(state.definition.schedule, context);
 }
 
+/** What has fallen due since the run in progress began: the end of that run, which is of the old definition, does not tell it. */
+function skippedByRun(state: TaskState, nowMs: number): LifecycleEvent[] {
+  const { run } = state;
+  if (run === null || run.revision !== state.revision || !isRecurring(state.definition.schedule)) return [];
+  return passedOver(state, run, nowMs).map((data) => event("OccurrencesSkipped", data, nowMs));
+}
+
 /** Occurrences of the old schedule that were due and had not run. */
 function skippedByReplacement(state: TaskState, nowMs: number): LifecycleEvent[] {
   const schedule = anchoredSchedule(state);
-  const { scheduledForMs, phase } = state;
-  if (scheduledForMs === null || phase !== "waiting" || !isRecurring(schedule)) return [];
+  const { scheduledForMs } = state;
+  if (scheduledForMs === null || !isRecurring(schedule)) return [];
   const skipped = skippedOccurrences(schedule, scheduledForMs - 1, nowMs, "replaced");
   return skipped.map((data) => event("OccurrencesSkipped", data, nowMs));
 }

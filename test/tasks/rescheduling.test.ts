@@ -53,6 +53,34 @@ describe("another definition", () => {
     expect(story.task).toMatchObject({ revision: 3, anchorMs: at("00:00"), runAtMs: at("01:00") });
   });
 
+  test.each([
+    ["the same schedule", everyTenMinutes],
+    ["another schedule", interval("7h")],
+  ])("with %s, during a run, tells of what fell due since that run began", (_, schedule) => {
+    const story = Story.of(everyTenMinutes).at("00:10").start().at("00:35").schedule(schedule, { payload: "1" });
+    expect(story.then).toEqual(["OccurrencesSkipped", "TaskScheduled"]);
+    expect(story.data("OccurrencesSkipped")).toMatchObject({
+      because: "running",
+      count: 2,
+      firstMs: at("00:20"),
+      lastMs: at("00:30"),
+    });
+    // What is pending now is of the new definition: the end of the run, and one more definition, tell nothing again.
+    expect(story.schedule(schedule, { payload: "2" }).then).toEqual(["TaskScheduled"]);
+    expect(story.succeed().then).toEqual(["TaskExecuted"]);
+  });
+
+  test("with another schedule, during a run and for the second time, tells of what was due of the second one", () => {
+    const story = Story.of(everyTenMinutes)
+      .at("00:10")
+      .start()
+      .schedule(interval("5m"))
+      .at("00:21")
+      .schedule(interval("7h"));
+    expect(story.then).toEqual(["OccurrencesSkipped", "TaskScheduled"]);
+    expect(story.data("OccurrencesSkipped")).toMatchObject({ because: "replaced", count: 2, firstMs: at("00:15") });
+  });
+
   test("with the same schedule keeps an occurrence that is due and has not run", () => {
     const story = Story.of(everyTenMinutes).at("00:10:01").schedule(everyTenMinutes, { payload: "1" });
     expect(story.task).toMatchObject({ revision: 2, scheduledForMs: at("00:10") });
