@@ -36,9 +36,12 @@ const steps = options.fix
       { name: "package exports", run: ["publint", tarball, "--strict"] },
       { name: "package types", run: ["attw", tarball, "--profile", "esm-only"] },
       ...apiReports,
-      { name: "examples and benchmark", run: ["tsc", "-b", "tsconfig.examples.json"] },
+      { name: "examples, benchmark and simulation", run: ["tsc", "-b", "tsconfig.examples.json"] },
       // Counts, and ratios within one process: it does not depend on the machine's mood.
       { name: "performance", run: ["node", ".build/bench/check/run.js"] },
+      // A new seed each time: it is printed with what it shows.
+      { name: "simulation", run: ["node", ".build/simulation/run.js", "--minutes", "0.5"] },
+      { name: "simulation of mutants", run: ["node", ".build/simulation/mutants.js"] },
     ];
 
 function runStep({ name, run: [command, ...args] }) {

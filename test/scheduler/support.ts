@@ -3,7 +3,7 @@ import { type AnyTaskHandler, isAzothError, type RecordedEvent, type TaskHandler
 import type { TestScheduler, TestSchedulerOptions } from "azoth-scheduler/testing";
 import { createTestScheduler } from "../engine-under-test.ts";
 
-const runs = Math.max(1, Number(process.env.RUNS ?? "1"));
+export const runs: number = Math.max(1, Number(process.env.RUNS ?? "1"));
 
 /** How long a property may take. */
 export const propertyTimeoutMs = 60_000 * runs;
