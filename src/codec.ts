@@ -32,9 +32,10 @@ export function decodeJson(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
     return text.includes('"$') ? fromPlain(value) : value;
-  } catch (cause) {
-    const message = `A stored value cannot be read: ${quote(text)}. Restore a backup, and keep the damaged file.`;
-    throw new AzothError("STORE_CORRUPT", message, { cause });
+  } catch {
+    // Neither the text nor the cause, which quotes it: it may be what nobody else is to read.
+    const message = `A stored value of ${text.length} characters is no JSON. Restore a backup, and keep the damaged file.`;
+    throw new AzothError("STORE_CORRUPT", message);
   }
 }
 
