@@ -11,12 +11,18 @@ import { AzothError, isAzothError, messageOf, oneLine, quote } from "./errors.ts
 /** Deeper nesting than this is refused; it bounds the recursion over hostile values. */
 const deepestNesting = 100;
 
+/** What holds for all payloads of a store. */
+export interface PayloadRules {
+  /** The longest stored text, in UTF-8 bytes, before it is sealed. */
+  readonly maxBytes: number;
+  /** True if no error message may repeat a part of a payload, or words about one that are not ours. Defaults to false. */
+  readonly secret?: boolean;
+}
+
 /** How values are bounded when they are encoded. */
-export interface EncodeOptions {
+export interface EncodeOptions extends PayloadRules {
   /** What the value is, for error messages: "payload", "event payload". */
   readonly what: string;
-  /** The longest stored text, in UTF-8 bytes. */
-  readonly maxBytes: number;
 }
 
 /**
@@ -32,9 +38,10 @@ export function decodeJson(text: string): unknown {
   try {
     const value: unknown = JSON.parse(text);
     return text.includes('"$') ? fromPlain(value) : value;
-  } catch (cause) {
-    const message = `A stored value cannot be read: ${quote(text)}. Restore a backup, and keep the damaged file.`;
-    throw new AzothError("STORE_CORRUPT", message, { cause });
+  } catch {
+    // Neither the text nor the cause, which quotes it: it may be what nobody else is to read.
+    const message = `A stored value of ${text.length} characters is no JSON. Restore a backup, and keep the damaged file.`;
+    throw new AzothError("STORE_CORRUPT", message);
   }
 }
 
@@ -42,6 +49,7 @@ export function decodeJson(text: string): unknown {
 class Encoding {
   readonly #what: string;
   readonly #maxBytes: number;
+  readonly #secret: boolean;
   readonly #path: (string | number)[] = [];
   /**
    * What is left of the limit after the least that each part seen so far will take. Without it, a few objects that
@@ -49,9 +57,10 @@ class Encoding {
    */
   #left: number;
 
-  constructor({ what, maxBytes }: EncodeOptions) {
+  constructor({ what, maxBytes, secret = false }: EncodeOptions) {
     this.#what = what;
     this.#maxBytes = maxBytes;
+    this.#secret = secret;
     this.#left = maxBytes;
   }
 
@@ -182,11 +191,11 @@ class Encoding {
   }
 
   #unreadable(cause: unknown): AzothError {
-    return new AzothError(
-      "PAYLOAD_NOT_JSON",
-      `The ${this.#what}${this.#at()} cannot be read: ${oneLine(messageOf(cause), 300)}. Pass plain data.`,
-      { cause, details: { path: [...this.#path] } },
-    );
+    const why = this.#secret ? "" : `: ${oneLine(messageOf(cause), 300)}`;
+    return new AzothError("PAYLOAD_NOT_JSON", `The ${this.#what}${this.#at()} cannot be read${why}. Pass plain data.`, {
+      ...(this.#secret ? {} : { cause }),
+      details: { path: [...this.#path] },
+    });
   }
 
   #at(): string {

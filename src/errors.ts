@@ -51,6 +51,14 @@ export const errorCatalogue = {
     "A payload or result exceeds its size limit.",
     "Store the bulk elsewhere and pass a reference, or raise the limit.",
   ],
+  PAYLOAD_SEALED: [
+    "What is sealed cannot be opened: the store has no codec, the codec has not the key, or the text was altered.",
+    "Open the store with the codec, and with all keys that ever sealed for it.",
+  ],
+  CODEC_FAILED: [
+    "The payload codec threw, or returned what it must not; nothing of the work was stored.",
+    "See the cause; `seal` and `open` return texts, and no promises.",
+  ],
   TASK_NOT_FOUND: ["No task has this id.", "Check the id, or list the tasks."],
   TASK_CANCELLED: ["The task was cancelled, and the command needs a live one.", "Schedule it again."],
   TASK_FINISHED: [

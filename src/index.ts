@@ -1,8 +1,10 @@
 /** Everything public, name by name. */
 
+export { type AesGcmKey, type AesGcmOptions, aesGcm } from "./aes-gcm.ts";
 export type { Clock } from "./clock.ts";
 export type { Duration } from "./duration.ts";
 export { AzothError, type ErrorCode, errorCatalogue, isAzothError } from "./errors.ts";
+export { type PayloadCodec, Sealed } from "./payload-codec.ts";
 export { cron } from "./schedule/cron.ts";
 export { immediate } from "./schedule/immediate.ts";
 export type { Instant } from "./schedule/instant.ts";

@@ -1,5 +1,6 @@
 /** The codec: what goes in comes out as it was, or is refused with the place where it stands. */
 import { deepStrictEqual } from "node:assert/strict";
+import { inspect } from "node:util";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { decodeJson, encodeJson } from "../src/codec.ts";
@@ -281,4 +282,17 @@ describe("the bounds", () => {
     expect(refusalOf(value).code).toBe("PAYLOAD_TOO_LARGE");
     expect(performance.now() - startedMs).toBeLessThan(1_000);
   });
+});
+
+test("a stored text that is damaged is not repeated by the error", () => {
+  const thrown = (() => {
+    try {
+      return decodeJson('{"secret": "canary"');
+    } catch (error) {
+      return error;
+    }
+  })();
+  expect(isAzothError(thrown, "STORE_CORRUPT")).toBe(true);
+  expect((thrown as AzothError).message).toContain("19 characters");
+  expect(inspect(thrown, { depth: 9 })).not.toContain("canary");
 });

@@ -1,6 +1,6 @@
 /** The handlers of a scheduler, and the door that its tasks pass: known type, sound definition, valid payload. */
 import type { StandardSchemaV1 } from "@standard-schema/spec";
-import { decodeJson } from "../codec.ts";
+import { decodeJson, type PayloadRules } from "../codec.ts";
 import { AzothError, messageOf, oneLine, quote, within } from "../errors.ts";
 import {
   type Admission,
@@ -18,7 +18,7 @@ export interface AdmissionOptions {
   readonly handlers: readonly AnyTaskHandler[];
   readonly externalTaskTypes: readonly string[];
   readonly defaults: TaskDefaults;
-  readonly maxPayloadBytes: number;
+  readonly payloads: PayloadRules;
 }
 
 interface Registered {
@@ -56,12 +56,12 @@ export class HandlerAdmission implements Admission {
 
   /** @throws AzothError INVALID_TASK, UNKNOWN_TASK_TYPE, INVALID_PAYLOAD, PAYLOAD_NOT_JSON, PAYLOAD_TOO_LARGE, … */
   admit(request: ScheduleTaskRequest): AdmittedTask | Promise<AdmittedTask> {
-    const { maxPayloadBytes } = this.#options;
-    const admitted = resolveRequest(request, { maxPayloadBytes, defaultsOf: (type) => this.#defaultsOf(type) });
+    const { payloads } = this.#options;
+    const admitted = resolveRequest(request, { payloads, defaultsOf: (type) => this.#defaultsOf(type) });
     const handler = this.handlerOf(admitted.taskType);
     // What will be handed to the handler is what was stored: so that is what is checked.
     if (handler === undefined || !checksPayload(handler)) return admitted;
-    return validatePayload(handler, decodeJson(admitted.payload)).then(() => admitted);
+    return validatePayload(handler, decodeJson(admitted.payload), payloads).then(() => admitted);
   }
 
   /** @throws AzothError UNKNOWN_TASK_TYPE */
@@ -99,22 +99,27 @@ export function checksPayload(handler: AnyTaskHandler): boolean {
 }
 
 /** Returns what the handler is to be given: the schema's output, or the payload itself. @throws AzothError INVALID_PAYLOAD */
-export async function validatePayload(handler: AnyTaskHandler, payload: unknown): Promise<unknown> {
+export async function validatePayload(
+  handler: AnyTaskHandler,
+  payload: unknown,
+  { secret = false }: Pick<PayloadRules, "secret"> = {},
+): Promise<unknown> {
   const { payload: schema, taskType } = handler;
   if (handler.validate !== undefined) {
     try {
       const verdict: unknown = await handler.validate(payload);
       if (verdict === false) throw new Error("validate returned false");
     } catch (cause) {
-      throw refusedPayload(taskType, messageOf(cause), { cause });
+      throw secret ? refusedSecretly(taskType) : refusedPayload(taskType, messageOf(cause), { cause });
     }
   }
   if (schema === undefined) return payload;
-  const result = await checkBySchema(schema, payload, taskType);
+  const result = await checkBySchema(schema, payload, { taskType, secret });
   if (result.issues === undefined) return result.value;
   // Nothing is stored as null, but for a schema with an optional or a default the two differ.
-  const ofNothing = payload === null ? await checkBySchema(schema, undefined, taskType) : result;
+  const ofNothing = payload === null ? await checkBySchema(schema, undefined, { taskType, secret }) : result;
   if (ofNothing.issues === undefined) return ofNothing.value;
+  if (secret) throw refusedSecretly(taskType, result.issues);
   const texts = result.issues.slice(0, 20).map(issueText);
   throw refusedPayload(taskType, texts.slice(0, 5).join("; "), { details: { issues: texts } });
 }
@@ -122,15 +127,16 @@ export async function validatePayload(handler: AnyTaskHandler, payload: unknown)
 async function checkBySchema(
   schema: StandardSchemaV1,
   payload: unknown,
-  taskType: string,
+  { taskType, secret }: { readonly taskType: string; readonly secret: boolean },
 ): Promise<StandardSchemaV1.Result<unknown>> {
   try {
     const result = await schema["~standard"].validate(payload);
     if (typeof result === "object" && result !== null && (result.issues === undefined || Array.isArray(result.issues)))
       return result;
   } catch (cause) {
-    const message = `The schema of ${quote(taskType)} threw while it checked the payload: ${oneLine(messageOf(cause), 300)}.`;
-    throw new AzothError("INVALID_PAYLOAD", message, { cause });
+    const what = `The schema of ${quote(taskType)} threw while it checked the payload`;
+    if (secret) throw new AzothError("INVALID_PAYLOAD", `${what}.`);
+    throw new AzothError("INVALID_PAYLOAD", `${what}: ${oneLine(messageOf(cause), 300)}.`, { cause });
   }
   throw new AzothError("INVALID_PAYLOAD", `The schema of ${quote(taskType)} gave no result of a Standard Schema.`);
 }
@@ -140,7 +146,20 @@ function refusedPayload(taskType: string, words: string, options: ConstructorPar
   return new AzothError("INVALID_PAYLOAD", message, options);
 }
 
+/** Where, and not why: the words of a schema or of `validate` may repeat the payload. */
+function refusedSecretly(taskType: string, issues: readonly StandardSchemaV1.Issue[] = []): AzothError {
+  const paths = issues.slice(0, 20).map((issue) => oneLine(pathOf(issue), 300));
+  const where = paths.slice(0, 5).filter((path) => path !== "");
+  const at = where.length === 0 ? "" : ` at ${oneLine(where.join(", "), 500)}`;
+  const message = `The payload for ${quote(taskType)} was refused${at}. Why is not said, because payloads are sealed.`;
+  return new AzothError("INVALID_PAYLOAD", message, { details: { issues: paths } });
+}
+
+function pathOf({ path = [] }: StandardSchemaV1.Issue): string {
+  return path.map((part) => String(typeof part === "object" ? part.key : part)).join(".");
+}
+
 function issueText(issue: StandardSchemaV1.Issue): string {
-  const path = (issue.path ?? []).map((part) => String(typeof part === "object" ? part.key : part)).join(".");
+  const path = pathOf(issue);
   return oneLine(path === "" ? issue.message : `${path}: ${issue.message}`, 300);
 }

@@ -3,6 +3,7 @@
  *
  * Deferred, because a transaction that is open while user code runs would hold the store's write lock all that time.
  */
+import type { PayloadRules } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import type { IdGenerator } from "../ids.ts";
 import { parseName } from "../names.ts";
@@ -22,7 +23,7 @@ export interface DeferredOptions {
   readonly admission: Admission;
   readonly ids: IdGenerator;
   readonly nowMs: () => number;
-  readonly maxPayloadBytes: number;
+  readonly payloads: PayloadRules;
 }
 
 export class DeferredWrites implements TaskTransaction {
@@ -42,7 +43,7 @@ export class DeferredWrites implements TaskTransaction {
 
   append(event: TaskEvent): void {
     this.#refuseClosed();
-    const { type, data } = encodeTaskEvent(event, this.#options.maxPayloadBytes);
+    const { type, data } = encodeTaskEvent(event, this.#options.payloads);
     this.#writes.push(async (work, { task, run }) => work.append({ type, data, task, run, meta: null }));
   }
 

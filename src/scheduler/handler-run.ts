@@ -7,11 +7,11 @@
  *   settled    the handler has settled; whatever it does from now on is not looked at
  */
 import { sleepThrough } from "../clock.ts";
-import { decodeJson } from "../codec.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, messageOf, quote } from "../errors.ts";
 import { boundedText } from "../limits.ts";
 import { executionIdOf } from "../store/log.ts";
+import { refuse } from "../store/sealing.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import type { Outcome } from "../tasks/command.ts";
 import type { Failure } from "../tasks/events.ts";
@@ -71,8 +71,9 @@ export class HandlerRun {
   start(handler: AnyTaskHandler): Promise<void> | undefined {
     const context = new Context(this, this.#options);
     let returned: unknown;
+    const { sealing } = this.#options.core;
     try {
-      const stored = decodeJson(this.state.payload);
+      const stored = sealing.payloadOf(this.state, refuse);
       returned = checksPayload(handler)
         ? executeChecked(handler, context, stored)
         : handler.execute(context, stored as never);
@@ -125,7 +126,7 @@ export class HandlerRun {
       return { outcome: { kind: "succeeded" }, event: null, writes: kept };
     if (returned instanceof TaskOutcome) return resultOfOutcome(returned);
     try {
-      const event = encodeTaskEvent(returned, this.#options.core.options.maxPayloadBytes);
+      const event = encodeTaskEvent(returned, this.#options.core.payloads);
       return { outcome: { kind: "succeeded" }, event, writes: kept };
     } catch (cause) {
       const message = `The handler returned ${quote(returned)}, which is no event, outcome or nothing. ${messageOf(cause)}`;
@@ -200,8 +201,8 @@ class Context implements TaskContext {
   get transaction(): DeferredWrites {
     if (this.writes === undefined) {
       const { core, admission } = this.#options;
-      const { maxPayloadBytes } = core.options;
-      this.writes = new DeferredWrites({ admission, ids: core.ids, nowMs: () => core.clock.now(), maxPayloadBytes });
+      const { ids, clock, payloads } = core;
+      this.writes = new DeferredWrites({ admission, ids, nowMs: () => clock.now(), payloads });
     }
     return this.writes;
   }

@@ -3,8 +3,9 @@ import { AzothError, quote } from "../errors.ts";
 import { defaultPageSize, maxPageSize } from "../limits.ts";
 import { readFields } from "../names.ts";
 import type { EngineReads, StoredEvent } from "../store/engine.ts";
-import { executionIdOf } from "../store/log.ts";
-import { decodeLifecycleData } from "../tasks/event-codec.ts";
+import { executionIdOf, isOf } from "../store/log.ts";
+import type { Sealing } from "../store/sealing.ts";
+import type { StoreCore } from "../store/store-core.ts";
 import { type Failure, isLifecycleType, type LifecycleEvent } from "../tasks/events.ts";
 
 /** How an execution ended; "running" if it has not. */
@@ -48,7 +49,11 @@ export interface HistoryPage {
 }
 
 /** Reads backwards until `limit` starts have been found. @throws AzothError INVALID_FILTER */
-export async function readHistory(reads: EngineReads, taskId: string, options: HistoryOptions): Promise<HistoryPage> {
+export async function readHistory(
+  { engine: { reads }, sealing }: StoreCore,
+  taskId: string,
+  options: HistoryOptions,
+): Promise<HistoryPage> {
   const fields = readFields<HistoryOptions>(options, ["limit", "cursor"], "The history options", "INVALID_FILTER");
   const { limit = defaultPageSize, cursor } = fields;
   if (!Number.isSafeInteger(limit) || limit < 1 || limit > maxPageSize) {
@@ -85,7 +90,7 @@ export async function readHistory(reads: EngineReads, taskId: string, options: H
     beforePosition = page.scannedTo;
     if (page.end || starts === limit) break;
   }
-  const executions = executionsOf(events.toReversed()).toReversed();
+  const executions = executionsOf(events.toReversed(), sealing).toReversed();
   const more = starts === limit && (await hasStartBefore(reads, taskId, oldestStart));
   return { executions, nextCursor: more ? String(oldestStart) : null };
 }
@@ -96,12 +101,12 @@ async function hasStartBefore(reads: EngineReads, taskId: string, beforePosition
 }
 
 /** Folds a task's events, oldest first, into executions. */
-export function executionsOf(events: readonly StoredEvent[]): Execution[] {
+export function executionsOf(events: readonly StoredEvent[], sealing: Sealing): Execution[] {
   const executions = new Map<number, Execution>();
   for (const stored of events) {
-    if (stored.task === null || stored.run === null || !isLifecycleType(stored.type)) continue;
+    if (stored.task === null || stored.run === null || !isOf(stored, isLifecycleType)) continue;
     const { type, atMs, run, task } = stored;
-    const event = { type, atMs, run, data: decodeLifecycleData(type, stored.data, atMs) } as LifecycleEvent;
+    const event = { type, atMs, run, data: sealing.lifecycleDataOf(stored) } as LifecycleEvent;
     const next = after(executions.get(run), event, task, run);
     if (next !== undefined) executions.set(run, next);
   }

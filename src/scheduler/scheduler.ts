@@ -62,9 +62,8 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     this.#core = coreOf(db);
     this.#settings = resolveOptions(options, `${os.hostname()}:${process.pid}`);
     const { handlers, externalTaskTypes, defaults } = this.#settings;
-    const { maxPayloadBytes } = this.#core.options;
-    this.#telemetry = new Telemetry(this.#settings.logger, this.#settings.onSignal);
-    this.#admission = new HandlerAdmission({ handlers, externalTaskTypes, defaults, maxPayloadBytes });
+    this.#telemetry = new Telemetry(this.#settings.logger, this.#settings.onSignal, this.#core.sealing.isOn);
+    this.#admission = new HandlerAdmission({ handlers, externalTaskTypes, defaults, payloads: this.#core.payloads });
     this.eventHandlers = new EventHandlers({
       core: this.#core,
       admission: this.#admission,
@@ -130,7 +129,7 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
   /** A task as it stands, or null if there is none with this id. */
   async getTask(taskId: string): Promise<TaskInfo | null> {
     const state = await this.#core.engine.reads.findTask(parseName(taskId, "taskId", "INVALID_TASK_ID"));
-    return state === null ? null : taskInfo(state);
+    return state === null ? null : taskInfo(state, this.#core.sealing);
   }
 
   /** Tasks by a filter, oldest first, page by page. @throws AzothError INVALID_FILTER */
@@ -140,16 +139,18 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     const found = await this.#core.engine.reads.findTasks({ ...query, limit: query.limit + 1 });
     const page = found.slice(0, query.limit);
     const last = found.length > query.limit ? page.at(-1) : undefined;
-    return { tasks: page.map(taskInfo), nextCursor: last === undefined ? null : String(last.seq) };
+    return {
+      tasks: page.map((state) => taskInfo(state, this.#core.sealing)),
+      nextCursor: last === undefined ? null : String(last.seq),
+    };
   }
 
   /** The executions of a task, latest first. @throws AzothError TASK_NOT_FOUND, INVALID_FILTER */
   async history(taskId: string, options: HistoryOptions = {}): Promise<HistoryPage> {
-    const { reads } = this.#core.engine;
     if ((await this.getTask(taskId)) === null) {
       throw new AzothError("TASK_NOT_FOUND", `There is no task ${quote(taskId)}. Check the id, or list the tasks.`);
     }
-    return await readHistory(reads, taskId, options);
+    return await readHistory(this.#core, taskId, options);
   }
 
   /** How many tasks are in each state. */

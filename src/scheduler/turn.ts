@@ -3,6 +3,7 @@
  *
  * With one writer both ride in the same commit, together with the commands of callers that wait at that moment.
  */
+import { isAzothError } from "../errors.ts";
 import { WriteCollision } from "../store/engine.ts";
 import { TaskHeld, type Work } from "../store/work.ts";
 import type { LifecycleEvent } from "../tasks/events.ts";
@@ -125,7 +126,7 @@ function record(work: Work, report: Report, plan: Recording): readonly Lifecycle
   try {
     return work.attemptNow(() => end(work, state, { handlerRun, result }, plan));
   } catch (error) {
-    if (error instanceof TaskHeld) throw error;
+    if (error instanceof TaskHeld || isAzothError(error, "CODEC_FAILED")) throw error;
     // Its next occurrence cannot be computed on this machine. A rule that cannot be followed at all is not tried again and again.
     return finish(work, state, run, failure(failureOf(error), "never"));
   }
@@ -153,6 +154,8 @@ async function recordNested(
     });
   } catch (error) {
     if (error instanceof TaskHeld || error instanceof WriteCollision) throw error;
+    // The outcome stands, and is recorded as soon as it can be sealed.
+    if (isAzothError(error, "CODEC_FAILED")) throw error;
     // They were refused: the attempt fails by it.
     return finish(work, state, run, failure(failureOf(error), "backoff"));
   }

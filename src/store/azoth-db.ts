@@ -5,6 +5,7 @@ import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
 import { defaultMaxPayloadBytes } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
+import { type PayloadCodec, prepareCodec } from "../payload-codec.ts";
 import { type Random, systemRandom } from "../random.ts";
 import { copyAtWork } from "./copying.ts";
 import type { Engine, SqlRow, SqlValue } from "./engine.ts";
@@ -38,6 +39,11 @@ export interface AzothDbOptions {
   readonly noticeInterval?: Duration;
   /** The longest payload of a task or event, in bytes of JSON. Defaults to 1 MiB. */
   readonly maxPayloadBytes?: number;
+  /**
+   * Seals payloads, events, errors and reasons before they are stored: see {@link aesGcm}. Without one they are stored
+   * as they are, and what was sealed before is read as {@link Sealed}.
+   */
+  readonly payloadCodec?: PayloadCodec;
   /** Defaults to the machine's clock; a test passes a manual one. */
   readonly clock?: Clock;
   /** Numbers in [0, 1) for ids and jitter. Defaults to the machine's randomness. */
@@ -57,6 +63,7 @@ const optionKeys = [
   "eventLoopBudget",
   "noticeInterval",
   "maxPayloadBytes",
+  "payloadCodec",
   "clock",
   "random",
   "schema",
@@ -115,7 +122,7 @@ export class AzothDb implements AsyncDisposable {
    * Opens a store, and makes it if it is not there.
    * @param location a directory (the file is `azoth.db` in it), an existing store file, ":memory:" for a store that ends
    * with the process, or a URL such as "postgres://user:password@host:5432/database"
-   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, STORE_UNREACHABLE, DRIVER_MISSING
+   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, STORE_UNREACHABLE, DRIVER_MISSING, CODEC_FAILED
    */
   static async open(location: string, options: AzothDbOptions = {}): Promise<AzothDb> {
     const given = readFields<AzothDbOptions>(options, optionKeys, "The options of AzothDb.open", "INVALID_OPTION");
@@ -137,6 +144,7 @@ export class AzothDb implements AsyncDisposable {
     const eventLoopBudgetMs = parseDuration(given.eventLoopBudget ?? "5ms", { what: "eventLoopBudget", minMs: 1 });
     const { clock = systemClock, random = systemRandom, sqliteDriver } = given;
     const { schema, maxConnections } = given;
+    const payloadCodec = await prepareCodec(given.payloadCodec);
     const engine = await openEngine(location, {
       durability,
       busyTimeoutMs,
@@ -146,7 +154,8 @@ export class AzothDb implements AsyncDisposable {
       ...(schema === undefined ? {} : { schema: parseName(schema, "schema", "INVALID_OPTION") }),
       ...(maxConnections === undefined ? {} : { maxConnections }),
     });
-    const settings = { maxPayloadBytes, transactionTimeoutMs, eventLoopBudgetMs, noticeIntervalMs, busyTimeoutMs };
+    const times = { transactionTimeoutMs, eventLoopBudgetMs, noticeIntervalMs, busyTimeoutMs };
+    const settings = { maxPayloadBytes, ...times, ...(payloadCodec === undefined ? {} : { payloadCodec }) };
     const makeFile: MakeFile = (file, fill) => makeStoreFile(file, { busyTimeoutMs, sqliteDriver }, fill);
     return new AzothDb(new StoreCore(engine, clock, random, settings), makeFile);
   }
@@ -175,7 +184,7 @@ export class AzothDb implements AsyncDisposable {
 
   /** Reads the log to its present end, in order. @throws AzothError INVALID_FILTER */
   readLog(filter: LogFilter = {}): AsyncIterable<RecordedEvent> {
-    return readLog(this.#core.engine.reads, parseLogFilter(filter));
+    return readLog(this.#core, parseLogFilter(filter));
   }
 
   /**

@@ -22,7 +22,7 @@ export function joinTransaction(core: StoreCore, client: unknown, admission: Adm
   const attempt = <T>(call: (open: OpenTransaction) => Promise<T>): Promise<T> =>
     joined.attempt(async (transaction) => {
       const tzdata = process.versions.tz ?? "unknown";
-      const outside = { context: { nowMs: core.clock.now(), tzdata }, draw: core.random };
+      const outside = { context: { nowMs: core.clock.now(), tzdata }, draw: core.random, sealing: core.sealing };
       const work = new Work(transaction, outside, new Pace(core.options.eventLoopBudgetMs));
       const result = await call(new OpenTransaction(core, work, admission));
       await work.flush();

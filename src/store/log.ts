@@ -1,14 +1,14 @@
 /** The log as users read it: recorded events, by pages, and as a live stream. */
 import { yieldToEventLoop } from "../clock.ts";
-import { decodeJson } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import { maxPageSize } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
-import { decodeLifecycleData } from "../tasks/event-codec.ts";
 import { isLifecycleType, type LifecycleData, type TaskScheduledData } from "../tasks/events.ts";
 import type { TaskDefinition } from "../tasks/task-state.ts";
-import type { EngineReads, EventQuery, StoredEvent } from "./engine.ts";
+import type { EventQuery, StoredEvent } from "./engine.ts";
+import { type Sealing, show, type WhenSealed } from "./sealing.ts";
+import type { StoreCore } from "./store-core.ts";
 
 /** One event of the log. */
 export interface RecordedEvent<Payload = unknown> {
@@ -23,7 +23,10 @@ export interface RecordedEvent<Payload = unknown> {
   readonly executionId?: string;
   /** The version of the payload's shape. */
   readonly version: number;
-  /** The user's payload, or the data of a lifecycle event (its instants are epoch milliseconds under names ending in `Ms`). */
+  /**
+   * The user's payload, or the data of a lifecycle event (its instants are epoch milliseconds under names ending in `Ms`).
+   * A {@link Sealed} stands where a payload cannot be opened.
+   */
   readonly payload: Payload;
 }
 
@@ -56,7 +59,8 @@ export function executionIdOf(task: number, run: number): string {
   return `${task}.${run}`;
 }
 
-export function recordedEvent(event: StoredEvent): RecordedEvent {
+/** @param whenSealed what becomes of a payload that cannot be opened */
+export function recordedEvent(event: StoredEvent, sealing: Sealing, whenSealed: WhenSealed = show): RecordedEvent {
   return {
     position: event.position,
     eventType: event.type,
@@ -64,16 +68,29 @@ export function recordedEvent(event: StoredEvent): RecordedEvent {
     ...(event.taskId === null ? {} : { taskId: event.taskId }),
     ...(event.task === null || event.run === null ? {} : { executionId: executionIdOf(event.task, event.run) }),
     version: event.version,
-    payload: payloadOf(event),
+    payload: payloadOf(event, sealing, whenSealed),
   };
 }
 
 /** What has its usual value is not stored: a reader must not have to know what is usual. */
-function payloadOf({ type, data, atMs }: StoredEvent): unknown {
-  if (!isLifecycleType(type)) return decodeJson(data);
-  if (type !== "TaskScheduled") return decodeLifecycleData(type, data, atMs);
-  const { definition, payload, ...rest } = decodeLifecycleData(type, data, atMs);
-  return { ...rest, ...definition, payload: decodeJson(payload) } satisfies LifecyclePayloads["TaskScheduled"];
+function payloadOf(event: StoredEvent, sealing: Sealing, whenSealed: WhenSealed): unknown {
+  if (!isOf(event, isLifecycleType)) return sealing.dataOf(event, whenSealed);
+  if (!isOf(event, isScheduled)) return sealing.lifecycleDataOf(event, whenSealed);
+  const { definition, ...rest } = sealing.lifecycleDataOf(event, whenSealed);
+  const payload = sealing.payloadOf(rest, whenSealed);
+  return { ...rest, ...definition, payload } satisfies LifecyclePayloads["TaskScheduled"];
+}
+
+/** True for an event of some types. */
+export function isOf<Type extends string>(
+  event: StoredEvent,
+  isType: (type: string) => type is Type,
+): event is StoredEvent & { readonly type: Type } {
+  return isType(event.type);
+}
+
+function isScheduled(type: string): type is "TaskScheduled" {
+  return type === "TaskScheduled";
 }
 
 /** @throws AzothError INVALID_FILTER */
@@ -119,11 +136,14 @@ export interface ReadTo {
 }
 
 /** Reads to the present end of the log, page by page. */
-export async function* readLog(reads: EngineReads, query: EventQuery): AsyncGenerator<RecordedEvent, ReadTo> {
+export async function* readLog(
+  { engine, sealing }: StoreCore,
+  query: EventQuery,
+): AsyncGenerator<RecordedEvent, ReadTo> {
   let { afterPosition } = query;
   for (;;) {
-    const page = await reads.readEvents({ ...query, afterPosition });
-    for (const event of page.events) yield recordedEvent(event);
+    const page = await engine.reads.readEvents({ ...query, afterPosition });
+    for (const event of page.events) yield recordedEvent(event, sealing);
     afterPosition = page.scannedTo;
     if (page.end) return { position: afterPosition, held: page.held };
     // Pages come from memory or a local file: without this, a long read would starve everything else.

@@ -1,10 +1,13 @@
 /** What the store's own parts and the scheduler share; users see AzothDb instead. */
 import type { Clock } from "../clock.ts";
+import type { PayloadRules } from "../codec.ts";
 import { IdGenerator } from "../ids.ts";
 import type { Random } from "../random.ts";
+import type { PayloadCodec } from "../payload-codec.ts";
 import { type Admission, builtInDefaults, resolveRequest } from "../tasks/request.ts";
 import type { Engine } from "./engine.ts";
 import { Notices } from "./notices.ts";
+import { Sealing } from "./sealing.ts";
 import { WriteQueue } from "./write-queue.ts";
 
 export interface StoreOptions {
@@ -13,6 +16,8 @@ export interface StoreOptions {
   readonly eventLoopBudgetMs: number;
   readonly noticeIntervalMs: number;
   readonly busyTimeoutMs: number;
+  /** Absent if payloads are stored as they are. */
+  readonly payloadCodec?: PayloadCodec;
 }
 
 export class StoreCore {
@@ -20,6 +25,8 @@ export class StoreCore {
   readonly clock: Clock;
   readonly random: Random;
   readonly options: StoreOptions;
+  readonly sealing: Sealing;
+  readonly payloads: PayloadRules;
   readonly ids: IdGenerator;
   readonly queue: WriteQueue;
   readonly notices: Notices;
@@ -31,20 +38,21 @@ export class StoreCore {
     this.clock = clock.virtual === true ? clock : sharedClock(engine, clock);
     this.random = random;
     this.options = options;
+    this.sealing = new Sealing(options.payloadCodec);
+    this.payloads = { maxBytes: options.maxPayloadBytes, secret: this.sealing.isOn };
     this.ids = new IdGenerator(random);
     this.notices = new Notices(engine, this.clock, options.noticeIntervalMs);
     this.queue = new WriteQueue({
       engine,
       clock: this.clock,
       random,
+      sealing: this.sealing,
       busyTimeoutMs: options.busyTimeoutMs,
       eventLoopBudgetMs: options.eventLoopBudgetMs,
       onCommit: () => this.notices.announce(),
     });
     this.admission = {
-      admit: (request) => {
-        return resolveRequest(request, { defaultsOf: () => builtInDefaults, maxPayloadBytes: options.maxPayloadBytes });
-      },
+      admit: (request) => resolveRequest(request, { defaultsOf: () => builtInDefaults, payloads: this.payloads }),
     };
   }
 }

@@ -21,7 +21,7 @@ export async function* followLog(
   let held = false;
   try {
     while (!isAborted(signal)) {
-      const page = readLog(core.engine.reads, { ...query, afterPosition });
+      const page = readLog(core, { ...query, afterPosition });
       for (;;) {
         const next = await page.next();
         if (next.done === true) {

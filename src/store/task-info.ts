@@ -1,5 +1,4 @@
 /** A task as users see it. */
-import { decodeJson } from "../codec.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import type { RetryPolicy } from "../tasks/retry-policy.ts";
 import {
@@ -11,6 +10,7 @@ import {
   type TaskStateName,
 } from "../tasks/task-state.ts";
 import { executionIdOf } from "./log.ts";
+import type { Sealing } from "./sealing.ts";
 
 /** A task, its definition and where it stands. */
 export interface TaskInfo<Payload = unknown> {
@@ -20,6 +20,7 @@ export interface TaskInfo<Payload = unknown> {
   /** True while it will run again without anybody's doing: waiting or running, and not paused. */
   readonly enabled: boolean;
   readonly schedule: Schedule;
+  /** A {@link Sealed} if it cannot be opened. */
   readonly payload: Payload;
   readonly priority: number;
   readonly maxRetries: number;
@@ -54,7 +55,7 @@ export interface TaskExecution {
   readonly instance: number;
 }
 
-export function taskInfo(state: TaskState): TaskInfo {
+export function taskInfo(state: TaskState, sealing: Sealing): TaskInfo {
   const { definition, run } = state;
   return {
     taskId: state.taskId,
@@ -62,7 +63,7 @@ export function taskInfo(state: TaskState): TaskInfo {
     state: stateNameOf(state),
     enabled: isEnabled(state),
     schedule: anchoredSchedule(state),
-    payload: decodeJson(state.payload),
+    payload: sealing.payloadOf(state),
     priority: definition.priority,
     maxRetries: definition.maxRetries,
     retry: definition.retry,

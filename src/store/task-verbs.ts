@@ -49,7 +49,8 @@ function schedule(work: Work, ids: IdGenerator, admitted: AdmittedTask): Schedul
   const { taskType, definition, payload } = admitted;
   const before = admitted.taskId === undefined ? null : work.loaded(admitted.taskId);
   const taskId = admitted.taskId ?? ids.next(work.context.nowMs);
-  const { state, events } = work.dispatch(before, { kind: "schedule", taskId, taskType, definition, payload });
+  const stored = work.sealing.sealPayload(taskId, payload, before?.payload);
+  const { state, events } = work.dispatch(before, { kind: "schedule", taskId, taskType, definition, ...stored });
   const scheduled = events.find((event) => event.type === "TaskScheduled");
   const due = dueAtMs(state);
   const change = scheduled === undefined ? "unchanged" : scheduled.data.because;
@@ -64,7 +65,7 @@ export async function commandInWork(work: Work, taskId: string, command: TaskCom
       details: { taskId },
     });
   }
-  return taskInfo(work.dispatch(state, command).state);
+  return taskInfo(work.dispatch(state, command).state, work.sealing);
 }
 
 /** @throws AzothError INVALID_TASK */

@@ -81,7 +81,7 @@ export class OpenTransaction implements Transaction {
 
   async append(event: TaskEvent): Promise<number> {
     this.#refuseClosed();
-    const { type, data } = encodeTaskEvent(event, this.#core.options.maxPayloadBytes);
+    const { type, data } = encodeTaskEvent(event, this.#core.payloads);
     const staged = this.#work.append({ type, data, task: null, run: null, meta: null });
     await this.#work.flushForPositions();
     return staged.position;
@@ -115,7 +115,7 @@ export class OpenTransaction implements Transaction {
   async getTask(taskId: string): Promise<TaskInfo | null> {
     this.#refuseClosed();
     const state = await this.#work.task(parseName(taskId, "taskId", "INVALID_TASK_ID"));
-    return state === null ? null : taskInfo(state);
+    return state === null ? null : taskInfo(state, this.#core.sealing);
   }
 
   #refuseClosed(): void {

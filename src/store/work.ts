@@ -13,6 +13,7 @@ import type { LifecycleEvent } from "../tasks/events.ts";
 import { evolve } from "../tasks/evolve.ts";
 import { dueAtMs, type TaskState } from "../tasks/task-state.ts";
 import type { EngineTransaction, LockedTasks, NewEvent, TaskChange } from "./engine.ts";
+import type { Sealing } from "./sealing.ts";
 
 /** An event that waits for its position. */
 export interface StagedEvent {
@@ -45,9 +46,16 @@ interface Undo {
   readonly wasDirty: boolean;
 }
 
+interface Outside {
+  readonly context: Omit<DecisionContext, "draw">;
+  readonly draw: () => number;
+  readonly sealing: Sealing;
+}
+
 export class Work {
   readonly engine: EngineTransaction;
   readonly context: Omit<DecisionContext, "draw">;
+  readonly sealing: Sealing;
   /** Tells whoever has much to do in one unit when to pause. */
   readonly pace: Pace;
   readonly #draw: () => number;
@@ -67,14 +75,11 @@ export class Work {
   #usedSeqs = 0;
 
   /** @param outside what decisions may depend on; each draws a number anew */
-  constructor(
-    engine: EngineTransaction,
-    { context, draw }: { readonly context: Omit<DecisionContext, "draw">; readonly draw: () => number },
-    pace: Pace,
-  ) {
+  constructor(engine: EngineTransaction, { context, draw, sealing }: Outside, pace: Pace) {
     this.engine = engine;
     this.context = context;
     this.#draw = draw;
+    this.sealing = sealing;
     this.pace = pace;
   }
 
@@ -146,7 +151,8 @@ export class Work {
     const staged: StagedEvent[] = [];
     for (const event of events) {
       next = evolve(next, event, seq);
-      staged.push(this.#stage(event, seq));
+      const { type, atMs, run } = event;
+      staged.push(this.#stage({ type, atMs, task: seq, run, data: encodeLifecycleData(event), meta: null }));
     }
     if (next === null) throw new TypeError("a decision without events for a task that does not exist");
     this.#put(state, next);
@@ -156,9 +162,7 @@ export class Work {
   /** Stages an event that is not of a task's lifecycle. */
   append(event: Omit<NewEvent, "atMs">): StagedEvent {
     this.#refuseFinished();
-    const staged: StagedEvent = { event: { ...event, atMs: this.context.nowMs }, position: 0 };
-    this.#staged.push(staged);
-    return staged;
+    return this.#stage({ ...event, atMs: this.context.nowMs });
   }
 
   /** Writes what was staged, and tells the positions of its events. */
@@ -271,12 +275,9 @@ export class Work {
     for (const key of held) this.#held.add(key);
   }
 
-  #stage(event: LifecycleEvent, seq: number): StagedEvent {
-    const { type, atMs, run } = event;
-    const staged: StagedEvent = {
-      event: { type, atMs, task: seq, run, data: encodeLifecycleData(event), meta: null },
-      position: 0,
-    };
+  /** Everything that goes into the log comes by here. */
+  #stage(event: NewEvent): StagedEvent {
+    const staged: StagedEvent = { event: this.sealing.sealEvent(event), position: 0 };
     this.#staged.push(staged);
     return staged;
   }

@@ -15,6 +15,7 @@ import { AzothError } from "../errors.ts";
 import { Pace } from "../pace.ts";
 import type { Random } from "../random.ts";
 import { type Engine, type EngineTransaction, WriteCollision } from "./engine.ts";
+import type { Sealing } from "./sealing.ts";
 import { TaskHeld, Work } from "./work.ts";
 
 export interface Unit<T> {
@@ -63,6 +64,7 @@ export interface WriteQueueOptions {
   readonly engine: Engine;
   readonly clock: Clock;
   readonly random: Random;
+  readonly sealing: Sealing;
   /** How long a unit may ask for what another transaction holds. */
   readonly busyTimeoutMs: number;
   /** How long a commit's work may hold the event loop in one piece. */
@@ -281,9 +283,9 @@ export class WriteQueue {
   }
 
   #workOn(transaction: EngineTransaction): Work {
-    const { clock, random, eventLoopBudgetMs } = this.#options;
+    const { clock, random, sealing, eventLoopBudgetMs } = this.#options;
     const context = { nowMs: clock.now(), tzdata: process.versions.tz ?? "unknown" };
-    return new Work(transaction, { context, draw: random }, new Pace(eventLoopBudgetMs));
+    return new Work(transaction, { context, draw: random, sealing }, new Pace(eventLoopBudgetMs));
   }
 }
 

@@ -9,6 +9,7 @@ import { AzothError, quote } from "../errors.ts";
 import { boundedText } from "../limits.ts";
 import type { Checkpoint, EventPage, StoredEvent } from "../store/engine.ts";
 import { recordedEvent } from "../store/log.ts";
+import { refuse } from "../store/sealing.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { systemEvent } from "../store/system-events.ts";
 import { runTransaction } from "../store/transaction.ts";
@@ -217,7 +218,8 @@ export class Delivery {
     const next = afterFailure(this.#strategy, attempts, core.random());
     const then = "then" in next ? next.then : "retry";
     telemetry.emit({ name: "event-handler.failed", handler, position, attempts, message: error, then });
-    const failed: Checkpoint = { ...checkpoint, attempts, error, updatedAtMs: nowMs };
+    const stored = core.sealing.sealError(handler, error);
+    const failed: Checkpoint = { ...checkpoint, attempts, error: stored, updatedAtMs: nowMs };
     if ("retryInMs" in next) return { ...failed, retryAtMs: nowMs + next.retryInMs };
     switch (next.then) {
       case "stop":
@@ -229,14 +231,15 @@ export class Delivery {
       case "dead-letter": {
         const staged = work.append(systemEvent("EventDeadLettered", { handler, position, error, attempts }));
         await work.flushForPositions();
-        await work.engine.addDeadLetter({ id: staged.position, handler, position, error, attempts, atMs: nowMs });
+        const letter = { id: staged.position, handler, position, error: stored, attempts, atMs: nowMs };
+        await work.engine.addDeadLetter(letter);
         return fresh(handler, position, nowMs);
       }
     }
   }
 
   async #handle(work: Work, stored: StoredEvent): Promise<void> {
-    const event = recordedEvent(stored);
+    const event = recordedEvent(stored, this.#options.core.sealing, refuse);
     const checked = await this.#checked(event.payload);
     await this.#inTransaction(work, (transaction) =>
       this.handler.handle({ ...event, payload: checked as never }, transaction),
@@ -248,8 +251,9 @@ export class Delivery {
     if (schema === undefined) return payload;
     const result = await schema["~standard"].validate(payload);
     if (result.issues === undefined) return result.value;
-    const words = result.issues.slice(0, 3).map((issue) => issue.message);
-    throw new AzothError("INVALID_PAYLOAD", `The event's payload was refused: ${boundedText(words.join("; "), 500)}.`);
+    const words = this.#options.core.sealing.isOn ? [] : result.issues.slice(0, 3).map((issue) => issue.message);
+    const why = words.length === 0 ? "" : `: ${boundedText(words.join("; "), 500)}`;
+    throw new AzothError("INVALID_PAYLOAD", `The event's payload was refused${why}.`);
   }
 
   #inTransaction(work: Work, callback: Parameters<typeof runTransaction>[2]): Promise<unknown> {

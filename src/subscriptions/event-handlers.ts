@@ -71,7 +71,7 @@ export class EventHandlers {
       status: status === "active" && attempts > 0 ? "retrying" : status,
       attempts,
       retryAt: retryAtMs === null ? null : new Date(retryAtMs),
-      error,
+      error: error === null ? null : this.#core.sealing.errorOf(name, error),
     }));
   }
 
@@ -105,7 +105,11 @@ export class EventHandlers {
     }
     const query = { afterId: after, limit, ...(handler === undefined ? {} : { handler }) };
     const letters = await this.#core.engine.reads.listDeadLetters(query);
-    return letters.map(({ atMs, ...letter }) => ({ ...letter, recordedAt: new Date(atMs) }));
+    return letters.map(({ atMs, ...letter }) => ({
+      ...letter,
+      error: this.#core.sealing.errorOf(letter.handler, letter.error),
+      recordedAt: new Date(atMs),
+    }));
   }
 
   /** Handles the event again and removes the letter; if it fails again, rejects with its error and keeps the letter. @throws AzothError DEAD_LETTER_NOT_FOUND, EVENT_HANDLER_NOT_FOUND */

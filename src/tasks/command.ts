@@ -22,6 +22,8 @@ export type TaskCommand =
       readonly taskType: string;
       readonly definition: TaskDefinition;
       readonly payload: string;
+      /** A stored payload that says the same as `payload` although it is another text: what is sealed shows only to whoever has the key. */
+      readonly alike?: string;
     }
   | { readonly kind: "cancel"; readonly reason: string }
   | { readonly kind: "pause"; readonly reason?: string }

@@ -89,7 +89,7 @@ function skippedByReplacement(state: TaskState, nowMs: number): LifecycleEvent[]
 function isSameTask(state: TaskState, command: ScheduleCommand): boolean {
   return (
     state.taskType === command.taskType &&
-    state.payload === command.payload &&
+    (state.payload === command.payload || state.payload === command.alike) &&
     encodeDefinition(state.definition) === encodeDefinition(command.definition)
   );
 }

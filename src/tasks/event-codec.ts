@@ -2,7 +2,7 @@
  * Lifecycle events and definitions as stored JSON, and back. What has its usual value or follows from the rest is left
  * out: with four events a task, every byte counts. What is usual is part of the format and never changes.
  */
-import { AzothError, quote } from "../errors.ts";
+import { AzothError } from "../errors.ts";
 import type { Schedule } from "../schedule/schedule.ts";
 import type {
   LifecycleData,
@@ -142,19 +142,19 @@ function decodeData(type: LifecycleType, stored: object, atMs: number): object |
 }
 
 function parseStored(type: LifecycleType, text: string): object {
-  let cause: unknown;
   try {
     const stored: unknown = JSON.parse(text);
     if (typeof stored === "object" && stored !== null) return stored;
-  } catch (error) {
-    cause = error;
+  } catch {
+    // Told below, without the cause: it quotes the text.
   }
-  throw unreadable(type, text, cause);
+  throw unreadable(type, text);
 }
 
-function unreadable(type: LifecycleType, text: string, cause?: unknown): AzothError {
-  const message = `The data of a ${type} event cannot be read: ${quote(text)}. Restore a backup, and keep the damaged file.`;
-  return new AzothError("STORE_CORRUPT", message, { cause });
+/** Does not quote the text: a payload may be in it. */
+function unreadable(type: LifecycleType, text: string): AzothError {
+  const message = `The data of a ${type} event (${text.length} characters) cannot be read. Restore a backup, and keep the damaged file.`;
+  return new AzothError("STORE_CORRUPT", message);
 }
 
 type StoredScheduled = Pick<TaskScheduledData, "taskId" | "taskType"> &

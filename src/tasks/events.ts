@@ -32,7 +32,7 @@ export interface TaskScheduledData {
   readonly taskId: string;
   readonly taskType: string;
   readonly definition: TaskDefinition;
-  /** Encoded JSON. */
+  /** Encoded JSON, sealed where the store has a codec. */
   readonly payload: string;
   readonly revision: number;
   /** "new", "replaced" (another definition), or "revived" (it had been cancelled). */

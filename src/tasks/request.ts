@@ -1,5 +1,5 @@
 /** A task as users ask for it, and how it becomes a definition with every default resolved. */
-import { encodeJson } from "../codec.ts";
+import { encodeJson, type PayloadRules } from "../codec.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
 import { parseName, readFields } from "../names.ts";
@@ -65,20 +65,17 @@ const longestTimeoutMs = 365 * 86_400_000;
 export interface RequestLimits {
   /** What fills the gaps of a request for this type; may refuse the type. */
   readonly defaultsOf: (taskType: string) => TaskDefaults;
-  readonly maxPayloadBytes: number;
+  readonly payloads: PayloadRules;
 }
 
 /** Checks a request's form, and encodes its payload. What the payload means is not looked at. @throws AzothError */
-export function resolveRequest(
-  request: ScheduleTaskRequest,
-  { defaultsOf, maxPayloadBytes }: RequestLimits,
-): AdmittedTask {
+export function resolveRequest(request: ScheduleTaskRequest, { defaultsOf, payloads }: RequestLimits): AdmittedTask {
   const fields = readFields<ScheduleTaskRequest>(request, requestKeys, "The task", "INVALID_TASK");
   const taskType = parseName(fields.taskType, "taskType", "INVALID_TASK");
   const taskId = fields.taskId === undefined ? undefined : parseName(fields.taskId, "taskId", "INVALID_TASK_ID");
   const defaults = defaultsOf(taskType);
   const definition = definitionOf(fields, defaults);
-  const payload = encodeJson(fields.payload, { what: "payload", maxBytes: maxPayloadBytes });
+  const payload = encodeJson(fields.payload, { ...payloads, what: "payload" });
   return { taskId, taskType, definition, payload };
 }
 

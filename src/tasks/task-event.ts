@@ -1,5 +1,5 @@
 /** An event of the user's own: what a handler returns, or a transaction appends. */
-import { encodeJson } from "../codec.ts";
+import { encodeJson, type PayloadRules } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import { parseName, readSafely } from "../names.ts";
 import { isLifecycleType } from "./events.ts";
@@ -27,11 +27,11 @@ export const systemEventTypes = [
 export type SystemEventType = (typeof systemEventTypes)[number];
 
 /** Checks and encodes an event of the user's. @throws AzothError */
-export function encodeTaskEvent(event: unknown, maxBytes: number): { type: string; data: string } {
+export function encodeTaskEvent(event: unknown, rules: PayloadRules): { type: string; data: string } {
   if (typeof event !== "object" || event === null) {
     throw new AzothError(
       "INVALID_EVENT",
-      `An event must be an object like { eventType, payload }, and is ${quote(event)}.`,
+      `An event must be an object like { eventType, payload }, and is ${rules.secret === true ? `of type ${typeof event}` : quote(event)}.`,
     );
   }
   const { eventType, payload } = readSafely("An event", "INVALID_EVENT", () => {
@@ -45,7 +45,7 @@ export function encodeTaskEvent(event: unknown, maxBytes: number): { type: strin
       `The event type ${quote(type)} belongs to the scheduler. Choose another name.`,
     );
   }
-  return { type, data: encodeJson(payload, { what: `payload of event ${quote(type)}`, maxBytes }) };
+  return { type, data: encodeJson(payload, { ...rules, what: `payload of event ${quote(type)}` }) };
 }
 
 /** True for types that users cannot append. */

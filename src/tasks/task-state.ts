@@ -64,7 +64,7 @@ export interface TaskState {
   /** Counts the definitions that this task has had. */
   readonly revision: number;
   readonly definition: TaskDefinition;
-  /** Encoded JSON, opaque to every rule. */
+  /** Encoded JSON, sealed where the store has a codec: opaque to every rule. */
   readonly payload: string;
   /** When this revision was scheduled: the anchor of an interval without one of its own. */
   readonly anchorMs: number;

@@ -33,6 +33,7 @@ export interface Signals {
   "task.failed": RunFacts & {
     readonly durationMs: number;
     readonly code: string;
+    /** "(sealed)" where the store has a payload codec. */
     readonly message: string;
     /** When it is tried again, in epoch milliseconds; null if it is not. */
     readonly retryAtMs: number | null;
@@ -50,6 +51,7 @@ export interface Signals {
     readonly handler: string;
     readonly position: number;
     readonly attempts: number;
+    /** "(sealed)" where the store has a payload codec. */
     readonly message: string;
     readonly then: "retry" | "skip" | "dead-letter" | "stop";
   };

@@ -190,3 +190,12 @@ test("a payload is a part of the stored JSON, so that SQL can look into it", () 
   } as const;
   expect(JSON.parse(encodeLifecycleData(event))).toMatchObject({ priority: 5, payload: { region: "eu" } });
 });
+
+test.each(['{"payload": "canary"', '"canary"', '{"payload": "canary"}'])(
+  "the damaged data %j is not repeated",
+  (damaged) => {
+    const read = () => decodeLifecycleData("TaskScheduled", damaged, 0);
+    expect(read).toThrow(expect.objectContaining({ code: "STORE_CORRUPT" }) as Error);
+    expect(read).not.toThrow("canary");
+  },
+);
