@@ -130,7 +130,7 @@ function decideResume(state: TaskState, context: DecisionContext): LifecycleEven
   if (!overdue || next === undefined) return [event("TaskResumed", { runAtMs }, nowMs)];
   // Nobody expects a burst on resuming: what fell into the pause is skipped, and said so.
   const resumed = event("TaskResumed", { runAtMs: next.scheduledForMs, next }, nowMs);
-  const skipped = skippedOccurrences(schedule, scheduledForMs - 1, nowMs, "paused");
+  const skipped = skippedOccurrences(schedule, scheduledForMs - 1, afterMs, "paused");
   return [...skipped.map((data) => event("OccurrencesSkipped", data, nowMs)), resumed];
 }
 
@@ -149,7 +149,16 @@ function decideRunNow(state: TaskState, { nowMs }: DecisionContext): LifecycleEv
     scheduledForMs !== null &&
     (state.retryCount > 0 || scheduledForMs <= nowMs || !isRecurring(state.definition.schedule));
   const extra = Math.max(nowMs, (state.lastScheduledForMs ?? Number.NEGATIVE_INFINITY) + 1);
-  return [event("TaskRunRequested", { scheduledForMs: asItself ? scheduledForMs : extra, runAtMs: nowMs }, nowMs)];
+  // Of a definition that is younger than a clock's being set back, occurrences may lie before the nominal times of an older one.
+  const passed =
+    asItself || scheduledForMs === null
+      ? []
+      : skippedOccurrences(anchoredSchedule(state), scheduledForMs - 1, extra, "missed");
+  const requested = { scheduledForMs: asItself ? scheduledForMs : extra, runAtMs: nowMs };
+  return [
+    ...passed.map((data) => event("OccurrencesSkipped", data, nowMs)),
+    event("TaskRunRequested", requested, nowMs),
+  ];
 }
 
 function refuseEnded(state: TaskState, what: string): void {

@@ -1,5 +1,5 @@
 /** What people do to a task by hand: pausing, resuming, and running it now. */
-import { immediate, oneTime } from "azoth-scheduler";
+import { immediate, interval, oneTime } from "azoth-scheduler";
 import { describe, expect, test } from "vitest";
 import { at, everyTenMinutes, Story } from "./story.ts";
 
@@ -147,6 +147,16 @@ describe("run now", () => {
     expect(story.then).toEqual(["TaskResumed"]);
     expect(story.start().data("TaskStarted")).toMatchObject({ scheduledForMs: at("00:07") });
     expect(story.succeed().data("TaskExecuted").next).toEqual({ scheduledForMs: at("00:10") });
+  });
+
+  test("passes over no occurrence in silence if the clock was set back and the schedule is another one since", () => {
+    const story = Story.of(everyTenMinutes).at("05:00").start().succeed().at("05:10").start().succeed();
+    story.at("01:00").schedule(interval("1h")).runNow();
+    expect(story.then).toEqual(["OccurrencesSkipped", "TaskRunRequested"]);
+    expect(story.data("OccurrencesSkipped")).toMatchObject({ because: "missed", firstMs: at("02:00") });
+    const { firstMs, count } = story.data("OccurrencesSkipped") as { firstMs: number; count: number };
+    const { scheduledForMs = 0 } = story.data("TaskRunRequested") as { scheduledForMs?: number };
+    expect(firstMs + count * 3_600_000).toBeGreaterThan(scheduledForMs);
   });
 
   test("twice at one instant gives two nominal times", () => {
