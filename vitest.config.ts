@@ -19,7 +19,7 @@ const onPostgres = [
 const onBoth: string[] = [
   "test/scheduler/**/*.test.ts",
   "test/subscriptions/**/*.test.ts",
-  "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz}.test.ts",
+  "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz,hostile-names}.test.ts",
   "test/store/{backup,copy-log,deferred-keys,group-commit,interleaving,log,nested-writes}.test.ts",
   "test/store/{open,other-processes,replay,transaction}.test.ts",
 ];

@@ -31,14 +31,13 @@ async function append(db: AzothDb, payload: unknown = null): Promise<number> {
   return await db.transaction((tx) => tx.append({ eventType: "noted", payload }));
 }
 
+function codeFrom(error: unknown): string {
+  expect(error).toBeInstanceOf(AzothError);
+  return (error as AzothError).code;
+}
+
 async function codeOf(act: Promise<unknown>): Promise<string> {
-  return await act.then(
-    () => "it went well",
-    (error: unknown) => {
-      expect(error).toBeInstanceOf(AzothError);
-      return (error as AzothError).code;
-    },
-  );
+  return await act.then(() => "it went well", codeFrom);
 }
 
 /** The store as another process finds it: the file and its log, in a place that nobody here has open. */
@@ -293,7 +292,7 @@ describe("copies", () => {
       await using db = await AzothDb.open(directory);
       return (await db.verify()).ok ? "sound" : "STORE_CORRUPT";
     } catch (error) {
-      return await codeOf(Promise.reject(error));
+      return codeFrom(error);
     } finally {
       rmSync(directory, { recursive: true });
     }
