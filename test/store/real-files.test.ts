@@ -231,22 +231,6 @@ describe.skipIf(isWindows)("a store whose files go away while it is open", () =>
     expect((await eventsOf(db)).at(-1)?.eventType).toBe("SchedulerStopped");
     expect(await db.verify()).toMatchObject({ ok: true });
   });
-
-  test("and that others write to meanwhile does not spoil what they write", async () => {
-    const db = await openStore(scratchDirectory());
-    await append(db, "ours");
-    rmSync(`${db.location}-wal`);
-    rmSync(`${db.location}-shm`);
-    const theirs = `INSERT INTO azoth_names (id, name) VALUES (1, 'noted');
-      INSERT INTO azoth_events (type, at_ms, data) VALUES (1, 0, '"theirs"')`;
-    const { end } = await otherProgram(db.location, theirs, "PRAGMA wal_checkpoint(TRUNCATE)");
-    expect(await codeOf(append(db))).toBe("STORE_NOT_WRITABLE");
-    await end();
-    await db.close();
-    const again = await openAsFound(db.location);
-    expect((await eventsOf(again)).map(({ payload }) => payload)).toEqual(["theirs"]);
-    expect(await again.verify()).toMatchObject({ ok: true });
-  });
 });
 
 const pageBytes = 4_096;

@@ -42,17 +42,11 @@ export class OpenFiles {
     return changed === undefined ? null : `${quote(changed[0])} was deleted, moved or replaced while it was open`;
   }
 
-  /** True if somebody writes a log of their own to the same file: ours would spoil it. */
-  get isOverwritten(): boolean {
-    const [, ...beside] = this.#inodes;
-    return beside.some(([place, inode]) => ![undefined, inode].includes(inodeOf(place)));
-  }
-
   /** @throws AzothError STORE_NOT_WRITABLE if what is written now would be found by nobody */
   refuseChanged(): void {
     const { change } = this;
     if (change === null) return;
-    const mend = "Put it back; or stop this process, and see that the store is whole";
+    const mend = "Put it back; or stop this process, and verify the store";
     throw new AzothError("STORE_NOT_WRITABLE", `${change}: what is written now would be lost. ${mend}.`, {
       details: { file: this.#file },
     });

@@ -203,7 +203,6 @@ class SqliteEngine implements Engine {
    * their statements to the garbage collection that close comes late, or with the process's end never.
    */
   #foldLog(): void {
-    if (this.#files?.isOverwritten === true) return;
     try {
       this.#writer.exec("PRAGMA wal_checkpoint(TRUNCATE)");
     } catch {
