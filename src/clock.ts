@@ -38,6 +38,11 @@ export const systemClock: Clock = {
   },
 };
 
+/** Milliseconds since some moment, by a clock that nobody sets: for how long something took. */
+export function monotonicMs(): number {
+  return performance.now();
+}
+
 /** Sleeps for as long as asked, in shortened sleeps if need be. Wakes early when `signal` aborts. */
 export async function sleepThrough(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
   for (let leftMs = ms; leftMs > 0 && !signal.aborted; leftMs -= longestSleepMs) {

@@ -20,7 +20,7 @@ const takeoverPauseMs = 10;
 const worthTellingMs = 1_000;
 
 /** Heartbeats per claim time: two may be missed. */
-const beatsPerClaim = 3;
+export const beatsPerClaim = 3;
 
 export interface MembershipOptions {
   readonly core: StoreCore;

@@ -4,6 +4,7 @@
  *   start()   registers, then runs the task loop, the heartbeat, and one loop per event handler
  *   stop()    takes nothing more; waits for handlers; fires their signals; releases the rest; unregisters
  */
+import { systemClock } from "../clock.ts";
 import { AzothError } from "../errors.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import type { Work } from "../store/work.ts";
@@ -11,7 +12,8 @@ import type { Delivery } from "../subscriptions/delivery.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
 import type { HandlerAdmission } from "./admission.ts";
 import { Executor } from "./executor.ts";
-import { Membership } from "./membership.ts";
+import { LoopWatch } from "./loop-watch.ts";
+import { beatsPerClaim, Membership } from "./membership.ts";
 import type { SchedulerSettings } from "./options.ts";
 import { TaskLoop } from "./task-loop.ts";
 import { Ticker } from "./ticker.ts";
@@ -41,6 +43,8 @@ export class Runtime {
   readonly #loop: TaskLoop;
   readonly #taskTicker: Ticker;
   readonly #beatTicker: Ticker;
+  /** Looks after the event loop, if anybody is told. */
+  readonly #watchTickers: readonly Ticker[];
   readonly #deliveryTickers: readonly Ticker[];
   #stopListening: () => void = () => {};
   #resolveStopped: () => void = () => {};
@@ -96,6 +100,7 @@ export class Runtime {
     });
     this.#taskTicker = this.#ticker("the task loop", () => this.#loop.runOnce());
     this.#beatTicker = this.#ticker("the heartbeat", () => this.#membership.beat());
+    this.#watchTickers = this.#watchLoop();
     this.#deliveryTickers = deliveries.map((delivery) => {
       return this.#ticker(`event handler ${delivery.handler.name}`, () => this.#deliver(delivery));
     });
@@ -114,7 +119,7 @@ export class Runtime {
       stopListening();
       stopTakingAlong();
     };
-    for (const ticker of [this.#taskTicker, this.#beatTicker, ...this.#deliveryTickers]) ticker.start();
+    for (const ticker of this.#tickers) ticker.start();
   }
 
   stop(): Promise<void> {
@@ -131,8 +136,7 @@ export class Runtime {
     await this.#settled(Math.min(settleMs, settings.gracePeriodMs));
     this.#stopListening();
     // No heartbeat after the farewell: it would find this instance gone, and register it anew.
-    const tickers = [this.#taskTicker, this.#beatTicker, ...this.#deliveryTickers];
-    await Promise.all(tickers.map((ticker) => ticker.stop()));
+    await Promise.all(this.#tickers.map((ticker) => ticker.stop()));
     const released = await this.#farewell(givenBack);
     telemetry.emit({ name: "scheduler.stopped", instance: this.#membership.instance, released });
   }
@@ -207,6 +211,20 @@ export class Runtime {
     if (state.is === "more") return 0;
     if (state.is === "held") return Math.min(heldWaitMs, pollIntervalMs);
     return state.is === "retrying" ? Math.min(state.inMs, pollIntervalMs) : pollIntervalMs;
+  }
+
+  get #tickers(): readonly Ticker[] {
+    return [this.#taskTicker, this.#beatTicker, ...this.#watchTickers, ...this.#deliveryTickers];
+  }
+
+  #watchLoop(): Ticker[] {
+    const { core, settings, telemetry } = this.#options;
+    // Time that a test moves passes while the event loop stands still.
+    if (core.clock.virtual === true || !telemetry.observed) return [];
+    const { claimMs } = settings;
+    const instance = () => this.#membership.instance;
+    const watch = new LoopWatch({ telemetry, instance, claimMs, worthTellingMs: claimMs / beatsPerClaim });
+    return [new Ticker({ clock: systemClock, runOnce: async () => watch.look(), onError: () => {} })];
   }
 
   #ticker(what: string, runOnce: () => Promise<number>): Ticker {

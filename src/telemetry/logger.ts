@@ -33,6 +33,7 @@ const lines: Readonly<Record<Signal["name"], readonly [level: keyof Logger, mess
   "scheduler.lost": ["warn", "a scheduler fell silent, and its tasks were taken over"],
   "scheduler.clock-differs": ["warn", "this machine's clock differs from the database's, which is followed"],
   "scheduler.declared-dead": ["warn", "this scheduler was taken for dead, and goes on under a new number"],
+  "event-loop.blocked": ["warn", "the event loop stood still, and no heartbeat came from this scheduler"],
   "task.started": ["debug", "task started"],
   "task.succeeded": ["debug", "task succeeded"],
   "task.failed": ["warn", "task failed"],

@@ -28,6 +28,11 @@ export interface Signals {
   "scheduler.declared-dead": { readonly instance: number };
   /** This machine's clock differs from the database's by so much, and is corrected by it: due times are the database's. */
   "scheduler.clock-differs": { readonly instance: number; readonly offsetMs: number };
+  /**
+   * The event loop of this process stood still for at least so long, a third of the claim time or more: code held it, or
+   * the process was suspended. From `claimMs` on, others may have taken over what runs here.
+   */
+  "event-loop.blocked": { readonly instance: number; readonly blockedMs: number; readonly claimMs: number };
   "task.started": RunFacts & { readonly latenessMs: number };
   "task.succeeded": RunFacts & { readonly durationMs: number };
   "task.failed": RunFacts & {

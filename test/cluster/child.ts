@@ -24,12 +24,13 @@ export class Child<Told extends { readonly is: string } = Message, Ordered exten
   #ending: Ending | undefined;
 
   /** @param driver the name of a file in `drivers/` */
-  constructor(driver: string, config: object) {
+  constructor(driver: string, config: object, nodeOptions: readonly string[] = []) {
     if (!existsSync(fileURLToPath(new URL("../../dist/index.js", import.meta.url)))) {
       throw new Error("dist is missing: npm test builds it before it runs vitest.");
     }
     const file = fileURLToPath(new URL(`drivers/${driver}.mjs`, import.meta.url));
-    this.#process = spawn(process.execPath, [file, JSON.stringify(config)], { stdio: "pipe" });
+    const program = [...nodeOptions, file, JSON.stringify(config)];
+    this.#process = spawn(process.execPath, program, { stdio: "pipe" });
     this.ended = new Promise((resolve, reject) => {
       this.#process.once("error", reject);
       this.#process.once("close", (code, signal) => {

@@ -18,6 +18,10 @@ export interface WorkerConfig {
   readonly tally?: boolean;
   /** Tells of each start of a handler; those of hold and block tasks are always told. */
   readonly tellsStarts?: boolean;
+  /** Listens for what nobody has caught, so that it does not end the process. */
+  readonly listens?: boolean;
+  /** Node's own options for the process. */
+  readonly nodeOptions?: readonly string[];
 }
 
 export interface WorkerSchedulerOptions {
@@ -33,7 +37,7 @@ export interface WorkerSchedulerOptions {
  * note: writes an event and a row through its transaction, returns an event; payload {@link NotePayload}.
  * hold: goes on until its signal fires; with `stubborn`, until it is told "release", whatever its signal says.
  * block: once it is told "release", keeps the event loop busy for `blockMs`.
- * poison: ends its process.
+ * poison: ends its process, in the way that its payload tells; where the process lives on, it ends as a note.
  * solo: as note, for a type that only some workers take.
  */
 export type TaskType = "note" | "hold" | "block" | "poison" | "solo";
@@ -48,6 +52,11 @@ export interface NotePayload {
   readonly child?: boolean;
   readonly stubborn?: boolean;
   readonly blockMs?: number;
+  /**
+   * How a poison ends its process: by SIGKILL, by taking all of its memory, or by code that nobody waits for and that
+   * rejects or throws. Defaults to "kill".
+   */
+  readonly by?: "kill" | "memory" | "rejection" | "throw";
 }
 
 /** How a process is to die, handed to it as its one argument. */
@@ -70,6 +79,12 @@ export type Message =
   /** A handler's signal has fired, with this code as its reason. */
   | { readonly is: "aborted"; readonly taskId: string; readonly code: string; readonly atMs: number }
   | { readonly is: "declared-dead"; readonly instance: number }
+  /** The event loop stood still for so long. */
+  | { readonly is: "blocked"; readonly blockedMs: number; readonly claimMs: number }
+  /** What nobody has caught came to the process's own listener. */
+  | { readonly is: "uncaught"; readonly message: string }
+  /** Events of the whole process that somebody listens for while the scheduler is at work. */
+  | { readonly is: "listeners"; readonly names: readonly string[] }
   | { readonly is: "usage"; readonly cpuMs: number }
   /** The store failed, and the scheduler goes on. */
   | { readonly is: "store-failed"; readonly code: string; readonly message: string }

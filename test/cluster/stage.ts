@@ -8,7 +8,7 @@ import { join } from "node:path";
 import { AzothDb, type AzothDbOptions, immediate, Scheduler } from "azoth-scheduler";
 import { test as base, expect } from "vitest";
 import { Child, patienceMs } from "./child.ts";
-import { allTaskTypes, type NotePayload, type TaskType, type WorkerConfig } from "./messages.ts";
+import { allTaskTypes, type DoomedConfig, type NotePayload, type TaskType, type WorkerConfig } from "./messages.ts";
 
 export interface Desk {
   readonly db: AzothDb;
@@ -39,8 +39,8 @@ export class Stage {
     return { db, scheduler };
   }
 
-  child(driver: "worker" | "doomed", config: object): Child {
-    const child = new Child(driver, config);
+  child(driver: "worker" | "doomed", config: WorkerConfig | DoomedConfig): Child {
+    const child = new Child(driver, config, "nodeOptions" in config ? config.nodeOptions : []);
     this.#children.push(child);
     return child;
   }

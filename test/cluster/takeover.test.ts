@@ -2,7 +2,6 @@
  * What becomes of the tasks of a process that dies, or that falls silent and comes back. Claims are short here, and no
  * test measures how short: machines stall, and a living process that was taken for dead must cost nothing either.
  */
-import { immediate } from "azoth-scheduler";
 import { expect, vi } from "vitest";
 import type { Child } from "./child.ts";
 import { expectWhole, Log } from "./log-checker.ts";
@@ -110,6 +109,7 @@ test.concurrent("a process suspended for longer than its claim has its results r
 
   expect(await zombie.told("aborted", ({ taskId }) => taskId === "heeding")).toMatchObject({ code: "CLAIM_LOST" });
   expect(await zombie.told("aborted", ({ taskId }) => taskId === "stubborn")).toMatchObject({ code: "CLAIM_LOST" });
+  expect(await zombie.told("blocked")).toMatchObject({ claimMs: 900 });
   // It comes back with a result, an event and a row, and all of them are too late.
   zombie.order({ do: "release" });
   await zombie.told("declared-dead");
@@ -148,6 +148,8 @@ test.concurrent("while user code blocks the event loop for longer than the claim
   await untilDone(desk);
   await until(async () => (await Log.of(desk.db)).all("TaskResultRefused").length === 3, "its results are refused");
   await blocked.told("declared-dead");
+  // From the release on it stood still, and says so: all of it but one look's interval.
+  expect(await blocked.told("blocked", ({ blockedMs }) => blockedMs > 3_500)).toMatchObject({ claimMs: 900 });
 
   const log = await expectWhole(desk.db);
   expectTakenOver(log, tasks, "blocked", "heir");
@@ -177,29 +179,4 @@ test.concurrent("a long transaction in a third process makes nobody take the liv
   for (const { recordedAt } of (await Log.of(desk.db)).all("SchedulerLost")) {
     expect(recordedAt.getTime()).toBeGreaterThan(endedAtMs + claimMs / 4);
   }
-});
-
-test.concurrent("a task that ends every process that runs it is given up in the end", async ({ stage }) => {
-  const location = stage.directory();
-  const desk = await stage.desk(location);
-  await desk.scheduler.scheduleTask({
-    taskId: "poison",
-    taskType: "poison",
-    schedule: immediate(),
-    payload: {},
-    maxRetries: 1,
-  });
-  const further = { scheduler: { claimDuration, maxLostClaims: 2 }, taskTypes: ["poison"] } as const;
-  for (const name of ["one", "two"]) {
-    const victim = stage.child("worker", config(location, name, further));
-    expect(await victim.ended).toEqual({ code: null, signal: "SIGKILL" });
-  }
-  const survivor = await stage.worker(config(location, "three", further));
-  await untilDone(desk);
-  await dismiss(survivor);
-  expect(await desk.scheduler.getTask("poison")).toMatchObject({ state: "disabled" });
-  const log = await expectWhole(desk.db);
-  expect(log.all("TaskReleased")).toHaveLength(1);
-  const [failed] = log.all("TaskExecuted").map(({ payload }) => payload);
-  expect(failed).toMatchObject({ success: false, then: "disabled", error: { code: "CLAIM_LOST" } });
 });

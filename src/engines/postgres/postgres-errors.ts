@@ -33,8 +33,10 @@ const codes: ReadonlyMap<string, readonly [code: ErrorCode, words: string]> = ne
 
 /** Words of `pg` itself for a connection that is gone; its errors have no code then. */
 const goneWords =
-  /connection (terminated|error|timeout)|^SASL|not queryable|read timeout|timeout exceeded|client was closed/i;
-const networkCode = /^E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN|NOENT|ACCES)/;
+  /connection (terminated|error|timeout)|^SASL|not queryable|read timeout|timeout exceeded|client was closed|not support SSL/i;
+/** Also of a certificate that is refused: https://nodejs.org/api/tls.html#x509-certificate-error-codes */
+const networkCode =
+  /^(E(CONN|PIPE|TIMEDOUT|HOST|NET|NOTFOUND|AI_AGAIN|NOENT|ACCES)|ERR_(TLS|SSL|OSSL)_|CERT_|HOSTNAME_|UNABLE_TO_|(DEPTH_ZERO_)?SELF_SIGNED_)/;
 
 /** PostgreSQL's five characters, or what Node calls a network error; "" for neither. */
 export function codeOf(error: unknown): string {

@@ -12,6 +12,7 @@ import { backUp, copyTo, makeFile } from "./backup.ts";
 import { Connection, loadDriver, type SqliteDriver } from "./driver.ts";
 import { makeMemoryPlace } from "./memory-place.ts";
 import { Names } from "./names.ts";
+import { OpenFiles } from "./open-files.ts";
 import { isBusy, isDriverError, isOfUnfinishedCopy, sqliteCode, storeError } from "./sqlite-errors.ts";
 import { SqliteReads } from "./sqlite-reads.ts";
 import { SqliteTransaction } from "./sqlite-transaction.ts";
@@ -87,6 +88,8 @@ class SqliteEngine implements Engine {
   readonly #running: RunningTasks = new Map();
   #seenChanges = -1;
   readonly #backups = new Set<Promise<void>>();
+  /** Undefined for a store that ends with the process: nobody else looks for it. */
+  readonly #files: OpenFiles | undefined;
   #closed = false;
 
   constructor(file: string, options: EngineOptions) {
@@ -110,12 +113,14 @@ class SqliteEngine implements Engine {
       this.#reader.exec("PRAGMA query_only = ON; PRAGMA busy_timeout = 100");
       // Touches the tables, so that a damaged file is refused now and not at the first task.
       this.#reader.get("SELECT (SELECT max(position) FROM azoth_events), (SELECT max(seq) FROM azoth_tasks)");
+      this.#files = options.discard === undefined ? new OpenFiles(file) : undefined;
     } catch (error) {
       for (const connection of opened) connection.close();
       options.discard?.();
       throw openError(error, file);
     }
-    this.reads = new SqliteReads(this.#reader, this.#names, file, options.driver);
+    const { driver } = options;
+    this.reads = new SqliteReads(this.#reader, this.#names, { location: file, driver, files: this.#files });
   }
 
   async write<T>(work: (transaction: EngineTransaction) => Promise<T>): Promise<T> {
@@ -170,6 +175,8 @@ class SqliteEngine implements Engine {
 
   async backup(target: string): Promise<void> {
     if (this.#closed) throw this.#closedError();
+    // The copying opens the file by its name.
+    this.#files?.refuseChanged();
     const backup = backUp(this.#options.driver, this.location, target);
     this.#backups.add(backup);
     try {
@@ -219,8 +226,12 @@ class SqliteEngine implements Engine {
     }
   }
 
-  /** @throws AzothError INVALID_SQL if the user's own deferred foreign keys are broken, which SQLite looks at only now */
+  /**
+   * @throws AzothError STORE_NOT_WRITABLE if the file is no longer where it was, INVALID_SQL if the user's own deferred
+   * foreign keys are broken, which SQLite looks at only now
+   */
   #commit(): void {
+    this.#files?.refuseChanged();
     try {
       this.#writer.commit();
     } catch (cause) {

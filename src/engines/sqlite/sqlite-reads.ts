@@ -23,26 +23,31 @@ import { isUnfinished, readCounters, readExtent } from "./copying.ts";
 import type { Connection, SqliteDriver } from "./driver.ts";
 import { lastPosition, readEvents, readLogged, readTaskEvents } from "./event-rows.ts";
 import type { Names } from "./names.ts";
+import type { OpenFiles } from "./open-files.ts";
 import { completeTasks } from "../task-columns.ts";
 import { storeError } from "./sqlite-errors.ts";
 import { TaskRows } from "./task-rows.ts";
 import { queryUserSql } from "./user-sql.ts";
 
+/** Where a store is, for what is read of it by its name. */
+export interface StorePlace {
+  readonly location: string;
+  readonly driver: SqliteDriver;
+  readonly files: OpenFiles | undefined;
+}
+
 export class SqliteReads implements EngineReads {
   readonly #connection: Connection;
   readonly #names: Names;
   readonly #tasks: TaskRows;
-  readonly #location: string;
-
-  readonly #driver: SqliteDriver;
+  readonly #place: StorePlace;
   readonly #checks = new Set<Promise<unknown>>();
 
-  constructor(connection: Connection, names: Names, location: string, driver: SqliteDriver) {
-    this.#driver = driver;
+  constructor(connection: Connection, names: Names, place: StorePlace) {
     this.#connection = connection;
     this.#names = names;
     this.#tasks = new TaskRows(connection, names);
-    this.#location = location;
+    this.#place = place;
   }
 
   readEvents(query: EventQuery): Promise<EventPage> {
@@ -110,12 +115,15 @@ export class SqliteReads implements EngineReads {
   }
 
   async checkIntegrity(): Promise<string | null> {
-    const check = findContradiction(this.#connection, this.#location, this.#driver);
+    const { location, driver, files } = this.#place;
+    const change = files?.change ?? null;
+    if (change !== null) return change;
+    const check = findContradiction(this.#connection, location, driver);
     this.#checks.add(check);
     try {
       return await check;
     } catch (error) {
-      throw storeError(error, this.#location);
+      throw storeError(error, location);
     } finally {
       this.#checks.delete(check);
     }
@@ -165,7 +173,7 @@ export class SqliteReads implements EngineReads {
     try {
       return work();
     } catch (error) {
-      throw storeError(error, this.#location);
+      throw storeError(error, this.#place.location);
     }
   }
 }

@@ -8,6 +8,7 @@ import fs from "node:fs";
 import path from "node:path";
 import { AzothError, quote } from "../../errors.ts";
 import { Connection, type SqliteDriver } from "./driver.ts";
+import { isSeenHere } from "./open-files.ts";
 import { applicationId, migrate, schemaVersion } from "./schema.ts";
 import { sqliteCode, storeError } from "./sqlite-errors.ts";
 
@@ -102,7 +103,7 @@ const headerBytes = 100;
 /** SQLite notices a truncated file only when it comes to a missing page; that is too late to refuse it. */
 function refuseTruncated(file: string): void {
   // With a write-ahead log the missing pages may stand there: the file is whole after its recovery.
-  if (hasLog(file)) return;
+  if (hasLog(file) || isSeenHere(file)) return;
   const header = readHeader(file);
   if (!header.toString("latin1").startsWith("SQLite format 3".slice(0, header.length))) {
     throw new AzothError(

@@ -13,6 +13,27 @@ import { tell } from "./tell.mjs";
 const config = JSON.parse(process.argv[2] ?? "");
 const { location, name, taskTypes, busyTimeout, holds = true, load, tally = false, tellsStarts = false } = config;
 
+if (config.listens === true) {
+  for (const event of ["uncaughtException", "unhandledRejection"]) {
+    process.on(event, ({ message }) => tell({ is: "uncaught", message }));
+  }
+}
+
+/** How user code ends its process without meaning to, and once on purpose. */
+const poisons = {
+  kill: () => process.kill(process.pid, "SIGKILL"),
+  memory() {
+    const hoard = [];
+    for (;;) hoard.push(Array.from({ length: 1_000 }, () => ({ since: hoard.length })));
+  },
+  rejection: () => void Promise.reject(new Error("a rejection that nobody awaits")),
+  throw: () => void setTimeout(() => throwInTimer(), 1),
+};
+
+function throwInTimer() {
+  throw new Error("a throw in a timer");
+}
+
 let release = () => {};
 /** Resolves when the test says "release". */
 const released = new Promise((resolve) => {
@@ -68,7 +89,12 @@ const executors = {
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, blockMs);
     return note(ctx);
   },
-  poison: () => process.kill(process.pid, "SIGKILL"),
+  async poison(ctx, { by = "kill" }) {
+    watch(ctx);
+    poisons[by]();
+    await ctx.sleep(200);
+    return note(ctx);
+  },
   solo: (ctx) => {
     if (tellsStarts) watch(ctx);
     return note(ctx);
@@ -96,6 +122,9 @@ const scheduler = new Scheduler(db, {
       tell({ is: "store-failed", code: signal.error.code ?? signal.error.name, message: signal.error.message });
     }
     if (signal.name === "scheduler.declared-dead") tell({ is: "declared-dead", instance: signal.instance });
+    if (signal.name === "event-loop.blocked") {
+      tell({ is: "blocked", blockedMs: signal.blockedMs, claimMs: signal.claimMs });
+    }
   },
 });
 await db.transaction(async (tx) => {
@@ -117,6 +146,7 @@ createInterface(process.stdin).on("line", (line) => {
 const ending = new AbortController();
 process.on("SIGTERM", () => ending.abort());
 const { stopped } = await scheduler.start();
+tell({ is: "listeners", names: process.eventNames().map(String) });
 tell({ is: "ready" });
 if (load !== undefined) void generateLoad({ db, scheduler, name, ...load, signal: ending.signal });
 ending.signal.addEventListener("abort", () => void scheduler.stop());
