@@ -20,7 +20,7 @@ const onBoth: string[] = [
   "test/scheduler/**/*.test.ts",
   "test/subscriptions/**/*.test.ts",
   "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz}.test.ts",
-  "test/store/{backup,copy-log,deferred-keys,group-commit,interleaving,log,nested-writes}.test.ts",
+  "test/store/{backup,copy-log,deferred-keys,group-commit,hash-chain,interleaving,log,nested-writes}.test.ts",
   "test/store/{open,other-processes,replay,transaction}.test.ts",
 ];
 

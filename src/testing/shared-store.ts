@@ -13,6 +13,7 @@ import type { WorkInProgress } from "./work-in-progress.ts";
 const readVerbs = [
   "readEvents",
   "lastPosition",
+  "chainHead",
   "findTask",
   "nextDueAt",
   "overdueOfOtherTypes",

@@ -54,6 +54,7 @@ const dbKeys: readonly string[] = [
   "transactionTimeout",
   "noticeInterval",
   "maxPayloadBytes",
+  "hashChain",
   "schema",
   "maxConnections",
   "sqliteDriver",
