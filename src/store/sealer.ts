@@ -13,13 +13,14 @@ import type { ChainLink, EngineTransaction } from "./engine.ts";
 import { Latch } from "./latch.ts";
 import type { StoreCore } from "./store-core.ts";
 
-/** Events in one step, and positions that one look may pass. */
+/** Events in one step. */
 const pageSize = 500;
+/** Positions that one look may pass. */
 const scanLimit = 5_000;
 /** After a step that came to the end of the log: what is committed meanwhile is sealed in one commit. */
 const pauseMs = 100;
 /** A safety net under the notices: no sleep is longer. */
-const longestWaitMs = 300_000;
+const longestWaitMs = 600_000;
 /** After a step that failed. */
 const retryMs = 1_000;
 /** How long the end of a store waits for the rest of its log to be sealed. */
@@ -35,10 +36,8 @@ export class Sealer {
   readonly #latch: Latch;
   readonly #stopping = new AbortController();
   readonly #following: Promise<void>;
-  /** The chain's head, as far as it is known; undefined before the first look. */
-  #head: ChainLink | null | undefined;
-  /** Everything up to here is sealed, or no event. */
-  #scannedTo = 0;
+  /** The chain's head, as far as it is known. */
+  #head: ChainLink | null = null;
 
   constructor(core: StoreCore) {
     this.#core = core;
@@ -90,37 +89,30 @@ export class Sealer {
     }
   }
 
-  /** One step: seals a page of the log, if there is one. */
+  /** One step: seals a page of the settled log, if there is one. */
   async #seal(write: Write): Promise<Step> {
-    const { engine, options } = this.#core;
-    if (this.#head === undefined) this.#moveTo(await engine.reads.chainHead());
-    const head = this.#head ?? null;
-    const page = await engine.reads.readEvents({ afterPosition: this.#scannedTo, limit: pageSize, scanLimit });
-    if (page.events.length === 0) {
-      this.#scannedTo = Math.max(this.#scannedTo, page.scannedTo);
-      if (!page.end) return "more";
-      return page.held ? "soon" : "done";
+    const { reads } = this.#core.engine;
+    this.#head ??= await reads.chainHead();
+    const head = this.#head;
+    const after = head?.position ?? 0;
+    const settledTo = await reads.lastPosition();
+    if (settledTo <= after) {
+      // What is held back may become settled by a rollback, of which nobody is told.
+      const { held } = await reads.readEvents({ afterPosition: after, limit: 1, scanLimit });
+      return held ? "soon" : "done";
     }
-    const links = await linksOf(head, page.events, new Pace(options.eventLoopBudgetMs));
+    const events = await reads.snapshot((snapshot) => snapshot.readLog(after, settledTo, pageSize));
+    const links = await linksOf(head, events, new Pace(this.#core.options.eventLoopBudgetMs));
     const found = await write(async (transaction) => {
       const locked = await transaction.lockChain("seal");
       if (locked !== "held" && isSame(locked, head)) await transaction.extendChain(links);
       return locked;
     });
     if (found === "held") return "soon";
-    if (!isSame(found, head)) {
-      // Another sealer was here, or somebody has cut the chain.
-      this.#moveTo(found);
-      return "more";
-    }
-    this.#moveTo(links.at(-1) ?? head);
-    this.#scannedTo = Math.max(this.#scannedTo, page.scannedTo);
-    return page.end ? "soon" : "more";
-  }
-
-  #moveTo(head: ChainLink | null): void {
-    this.#head = head;
-    this.#scannedTo = head?.position ?? 0;
+    const isOurs = isSame(found, head);
+    // If not, another sealer was here, or somebody has cut the chain.
+    this.#head = isOurs ? (links.at(-1) ?? head) : found;
+    return isOurs && this.#head?.position === settledTo ? "soon" : "more";
   }
 }
 

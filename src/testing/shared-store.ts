@@ -14,6 +14,7 @@ const readVerbs = [
   "readEvents",
   "lastPosition",
   "chainHead",
+  "snapshot",
   "findTask",
   "nextDueAt",
   "overdueOfOtherTypes",
