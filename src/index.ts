@@ -34,16 +34,18 @@ export {
   taskHandler,
 } from "./scheduler/task-handler.ts";
 export { AzothDb, type AzothDbOptions } from "./store/azoth-db.ts";
+export type { ChainHead } from "./store/chain.ts";
 export { copyLog } from "./store/copy-log.ts";
 export type { CopiedLog, CopyOptions, CopyProgress } from "./store/copying.ts";
 export type { PostgresClient, SqlRow, SqlValue } from "./store/engine.ts";
 export type { JoinedTransaction } from "./store/joined-transaction.ts";
 export type { LifecyclePayloads as LifecycleData, LogFilter, RecordedEvent } from "./store/log.ts";
-export type { Difference, ReplayOptions, ReplayProgress, Verification } from "./store/replay.ts";
+export type { ReplayOptions, ReplayProgress } from "./store/replay.ts";
 export type { SystemEventData } from "./store/system-events.ts";
 export type { TaskExecution, TaskInfo } from "./store/task-info.ts";
 export type { ScheduledTask } from "./store/task-verbs.ts";
 export type { Transaction } from "./store/transaction.ts";
+export type { Difference, Verification, VerifyOptions } from "./store/verify.ts";
 export type { ErrorStrategy, FinalStrategy } from "./subscriptions/error-strategy.ts";
 export {
   type AnyEventHandler,

@@ -7,14 +7,17 @@ import { defaultMaxPayloadBytes } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { type PayloadCodec, prepareCodec } from "../payload-codec.ts";
 import { type Random, systemRandom } from "../random.ts";
+import type { ChainHead } from "./chain.ts";
 import { copyAtWork } from "./copying.ts";
 import type { Engine, SqlRow, SqlValue } from "./engine.ts";
 import { type LogFilter, logFilterKeys, parseLogFilter, type RecordedEvent, readLog } from "./log.ts";
 import { makeStoreFile, openEngine } from "./open.ts";
-import { type ReplayOptions, rebuild, type Verification, verify } from "./replay.ts";
+import { type ReplayOptions, rebuild } from "./replay.ts";
+import { Sealer } from "./sealer.ts";
 import { StoreCore } from "./store-core.ts";
 import { followLog } from "./subscription.ts";
 import { runTransaction, type Transaction } from "./transaction.ts";
+import { type Verification, type VerifyOptions, verify } from "./verify.ts";
 
 /** Options of {@link AzothDb.open}. */
 export interface AzothDbOptions {
@@ -44,6 +47,11 @@ export interface AzothDbOptions {
    * as they are, and what was sealed before is read as {@link Sealed}.
    */
   readonly payloadCodec?: PayloadCodec;
+  /**
+   * Seals the log with a hash chain, in the background: `verify` then names the first event that was altered, removed or
+   * inserted afterwards. Several processes may do so at once, or one of them. Defaults to false.
+   */
+  readonly hashChain?: boolean;
   /** Defaults to the machine's clock; a test passes a manual one. */
   readonly clock?: Clock;
   /** Numbers in [0, 1) for ids and jitter. Defaults to the machine's randomness. */
@@ -64,6 +72,7 @@ const optionKeys = [
   "noticeInterval",
   "maxPayloadBytes",
   "payloadCodec",
+  "hashChain",
   "clock",
   "random",
   "schema",
@@ -110,10 +119,12 @@ export class AzothDb implements AsyncDisposable {
   /** Makes a store's file that the function fills. */
   readonly #makeFile: MakeFile;
   readonly #backups = new Set<Promise<void>>();
+  readonly #sealer: Sealer | null;
   #closing: Promise<void> | undefined;
 
-  private constructor(core: StoreCore, makeFile: MakeFile) {
+  private constructor(core: StoreCore, makeFile: MakeFile, hashChain: boolean) {
     this.#core = core;
+    this.#sealer = hashChain ? new Sealer(core) : null;
     this.#makeFile = makeFile;
     cores.set(this, core);
   }
@@ -126,7 +137,7 @@ export class AzothDb implements AsyncDisposable {
    */
   static async open(location: string, options: AzothDbOptions = {}): Promise<AzothDb> {
     const given = readFields<AzothDbOptions>(options, optionKeys, "The options of AzothDb.open", "INVALID_OPTION");
-    const { durability = "full", maxPayloadBytes = defaultMaxPayloadBytes } = given;
+    const { durability = "full", maxPayloadBytes = defaultMaxPayloadBytes, hashChain = false } = given;
     if (durability !== "full" && durability !== "normal") {
       throw new AzothError("INVALID_OPTION", `durability must be "full" or "normal", and is ${quote(durability)}.`);
     }
@@ -135,6 +146,9 @@ export class AzothDb implements AsyncDisposable {
         "INVALID_OPTION",
         `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`,
       );
+    }
+    if (typeof hashChain !== "boolean") {
+      throw new AzothError("INVALID_OPTION", `hashChain must be true or false, and is ${quote(hashChain)}.`);
     }
     readSafely("An option of AzothDb.open", "INVALID_OPTION", () => checkSources(given));
     const { transactionTimeout = "5s", noticeInterval = "50ms", busyTimeout = "10s" } = given;
@@ -157,7 +171,7 @@ export class AzothDb implements AsyncDisposable {
     const times = { transactionTimeoutMs, eventLoopBudgetMs, noticeIntervalMs, busyTimeoutMs };
     const settings = { maxPayloadBytes, ...times, ...(payloadCodec === undefined ? {} : { payloadCodec }) };
     const makeFile: MakeFile = (file, fill) => makeStoreFile(file, { busyTimeoutMs, sqliteDriver }, fill);
-    return new AzothDb(new StoreCore(engine, clock, random, settings), makeFile);
+    return new AzothDb(new StoreCore(engine, clock, random, settings), makeFile, hashChain);
   }
 
   /** The store's file. */
@@ -207,9 +221,21 @@ export class AzothDb implements AsyncDisposable {
     return rebuild(this.#core, options);
   }
 
-  /** Replays the log, compares every task with its stored row, and tells the first difference. Changes nothing. */
-  verify(options: ReplayOptions = {}): Promise<Verification> {
+  /**
+   * Holds the log against its hash chain if it has one, replays it, compares every task with its stored row, and tells
+   * the first difference. Changes nothing.
+   * @throws AzothError INVALID_OPTION
+   */
+  verify(options: VerifyOptions = {}): Promise<Verification> {
     return verify(this.#core, options);
+  }
+
+  /**
+   * The head of the log's hash chain, or null if there is none. Kept where whoever can write to the store cannot, it
+   * proves to a later `verify({ chainHead })` that the log up to there is still as it was.
+   */
+  chainHead(): Promise<ChainHead | null> {
+    return this.#core.engine.reads.chainHead();
   }
 
   /**
@@ -244,6 +270,7 @@ export class AzothDb implements AsyncDisposable {
 
   async #end(): Promise<void> {
     await this.#core.queue.close();
+    await this.#sealer?.close();
     await Promise.allSettled(this.#backups);
     await this.#core.engine.close();
     // Whoever follows the log meets the end now, and not when it would have looked by itself.

@@ -14,8 +14,9 @@
 import { systemClock, yieldToEventLoop } from "../clock.ts";
 import { AzothError, quote } from "../errors.ts";
 import type { Counters, EngineTransaction, LoggedEvent, Snapshot } from "./engine.ts";
-import { rebuild, type Verification, verify } from "./replay.ts";
+import { rebuild } from "./replay.ts";
 import type { StoreCore } from "./store-core.ts";
+import { type Verification, verify } from "./verify.ts";
 
 /** Events per step, and per transaction. */
 const pageSize = 1_000;
@@ -75,6 +76,8 @@ export async function copyAtRest(from: StoreCore, to: StoreCore, options: CopyOp
   for (;;) {
     const numbers = await numbersAtRest(from);
     copied = await copyAndCompare(copying, copied, numbers.positions);
+    const { last } = copied;
+    await from.engine.reads.snapshot((source) => copyChain(source, to, last));
     await to.queue.submit({ exclusive: true, run: (work) => work.engine.setCounters(numbers) });
     const verification = await foldAndProve(copying, copied);
     // The source grew meanwhile, if it is not finished: the rest comes over in the next round.
@@ -88,6 +91,7 @@ export async function copyAtWork(from: StoreCore, to: StoreCore): Promise<void> 
   await to.queue.submit({ exclusive: true, run: (work) => work.engine.beginCopy() });
   await from.engine.reads.snapshot(async (source) => {
     await copyEvents(source, to, { after: 0, upTo: Number.MAX_SAFE_INTEGER }, () => {});
+    await copyChain(source, to, Number.MAX_SAFE_INTEGER);
     const numbers = await source.counters();
     await to.queue.submit({
       exclusive: true,
@@ -149,6 +153,30 @@ async function numbersAtRest({ engine }: StoreCore): Promise<Counters> {
     }
     await systemClock.sleep(restPauseMs);
   }
+}
+
+/** Brings over the links of the hash chain for the events that the target has. Made anew, they would hide what was altered before. */
+async function copyChain(source: Snapshot, to: StoreCore, upTo: number): Promise<void> {
+  let after = (await to.engine.reads.chainHead())?.position ?? 0;
+  for (;;) {
+    const links = await source.readChain(after, upTo, pageSize);
+    const last = links.at(-1)?.position;
+    if (last === undefined) return;
+    await to.queue.submit({
+      exclusive: true,
+      run: async ({ engine }) => {
+        const head = await engine.lockChain("copy");
+        if (head === "held" || (head?.position ?? 0) !== after) throw otherCopy();
+        await engine.extendChain(links);
+      },
+    });
+    after = last;
+    await yieldToEventLoop();
+  }
+}
+
+function otherCopy(): AzothError {
+  return new AzothError("STORE_BUSY", "Another copy into the same store has gone on meanwhile. Let it end.");
 }
 
 async function copyAndCompare(copying: Copying, copied: Copied, upTo: number): Promise<Copied> {

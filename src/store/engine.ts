@@ -40,6 +40,14 @@ export interface StoredEvent extends LoggedEvent {
   readonly taskId: string | null;
 }
 
+/** A link of the hash chain over the log: it seals one event, and with it all before it. See `chain.ts`. */
+export interface ChainLink {
+  /** That of the event. */
+  readonly position: number;
+  /** In hexadecimal digits. */
+  readonly hash: string;
+}
+
 /** A task before and after a unit of work; `before` is null for a new one. */
 export interface TaskChange {
   readonly before: TaskState | null;
@@ -206,6 +214,8 @@ export interface ReadCounters extends Counters {
 export interface Snapshot {
   /** Events after a position and up to another, in their order; also behind positions that may still be filled. */
   readLog(afterPosition: number, toPosition: number, limit: number): Promise<readonly LoggedEvent[]>;
+  /** Links of the hash chain after a position and up to another, in their order. */
+  readChain(afterPosition: number, toPosition: number, limit: number): Promise<readonly ChainLink[]>;
   /** How many events the log has, and the position of the last; 0 for none. */
   extent(): Promise<{ readonly events: number; readonly last: number }>;
   /** As far as what is read here can have used them, at the least. */
@@ -225,6 +235,8 @@ export interface EngineReads {
   readTasksWithEvents(query: TaskLogQuery): Promise<TasksWithEvents>;
   /** The position of the last event before which nothing can be added any more; 0 for an empty log. */
   lastPosition(): Promise<number>;
+  /** The last link of the hash chain, or null. */
+  chainHead(): Promise<ChainLink | null>;
   /** The highest internal task number ever given out. */
   lastTaskSeq(): Promise<number>;
   findTask(taskId: string): Promise<TaskState | null>;
@@ -287,6 +299,15 @@ export interface EngineTransaction {
 
   /** Log pages as this transaction sees them; its own events may be left out. */
   readEvents(query: EventQuery): Promise<EventPage>;
+
+  /**
+   * The last link of the hash chain, which nobody else adds to until the end of this transaction. An unfinished copy is
+   * given the links of the other store, any other store makes its own: "held" if the caller wants it otherwise, and for
+   * those who "seal" also if another transaction has the chain; those who "copy" wait for that one's end.
+   */
+  lockChain(to: "seal" | "copy"): Promise<ChainLink | null | "held">;
+  /** Adds links to the hash chain, which is locked. */
+  extendChain(links: readonly ChainLink[]): Promise<void>;
 
   /** Makes the copy that a rebuild fills, empty, and returns the rebuild's number; the copy of an earlier one is dropped. */
   beginRebuild(): Promise<number>;

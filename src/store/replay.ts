@@ -1,5 +1,5 @@
 /**
- * Proves and restores `replay(log) == state`.
+ * Restores `replay(log) == state`, by a rebuild, and has what its proof in `verify.ts` needs.
  *
  * Both read the log task by task, in pages of so many events that one is folded within some milliseconds, and between
  * two pages everything else has its turn. A task with more events than a page is folded on with the next one: what is in
@@ -8,22 +8,14 @@
  */
 import { parseSignal } from "../abort-signal.ts";
 import { yieldToEventLoop } from "../clock.ts";
-import { AzothError, isAzothError, messageOf, quote } from "../errors.ts";
+import { AzothError, messageOf, quote } from "../errors.ts";
 import { boundedText } from "../limits.ts";
 import { readFields } from "../names.ts";
-import { decodeLifecycleData, encodeDefinition } from "../tasks/event-codec.ts";
+import { decodeLifecycleData } from "../tasks/event-codec.ts";
 import { isLifecycleType, type LifecycleEvent, type LifecycleType } from "../tasks/events.ts";
 import { evolve } from "../tasks/evolve.ts";
-import type { Run, TaskState } from "../tasks/task-state.ts";
-import type {
-  Contradiction,
-  EngineReads,
-  EngineTransaction,
-  TaskLogEvent,
-  TaskLogPage,
-  TaskLogQuery,
-  TasksWithEvents,
-} from "./engine.ts";
+import type { TaskState } from "../tasks/task-state.ts";
+import type { EngineTransaction, TaskLogEvent, TaskLogPage, TaskLogQuery } from "./engine.ts";
 import type { StoreCore } from "./store-core.ts";
 
 /** Events in one page: a bound for the time that one step holds the event loop. */
@@ -51,26 +43,9 @@ export interface ReplayOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The first place where the log and the stored state differ. */
-export interface Difference {
-  /** Absent if the file itself is damaged. */
-  readonly taskId?: string;
-  /** The differing field of the task's state, "row" if a whole row is missing or unexplained, "file", or "log". */
-  readonly field: string;
-  readonly replayed: unknown;
-  readonly stored: unknown;
-}
-
-export interface Verification {
-  readonly ok: boolean;
-  readonly tasks: number;
-  readonly events: number;
-  readonly difference: Difference | null;
-}
-
 /** @throws AzothError INVALID_OPTION */
-function parseOptions(options: ReplayOptions): ReplayOptions {
-  const given = readFields<ReplayOptions>(options, ["onProgress", "signal"], "A replay", "INVALID_OPTION");
+export function parseOptions<Options extends ReplayOptions>(options: Options, more: readonly string[] = []): Options {
+  const given = readFields<Options>(options, ["onProgress", "signal", ...more], "A replay", "INVALID_OPTION");
   const { onProgress, signal } = given;
   if (onProgress !== undefined && typeof onProgress !== "function") {
     throw new AzothError("INVALID_OPTION", `onProgress must be a function, and is ${quote(onProgress)}.`);
@@ -81,7 +56,7 @@ function parseOptions(options: ReplayOptions): ReplayOptions {
 }
 
 /** All there is, from before the first number, so that no row can stand outside. */
-const wholeLog: TaskLogQuery = {
+export const wholeLog: TaskLogQuery = {
   after: { seq: Number.MIN_SAFE_INTEGER, position: 0 },
   toSeq: Number.MAX_SAFE_INTEGER,
   upTo: Number.MAX_SAFE_INTEGER,
@@ -93,7 +68,7 @@ const wholeLog: TaskLogQuery = {
  * Reads page by page to the end; the next one comes while the present one is worked on.
  * Where events are large and pages short, short ones are asked for.
  */
-async function* pagesOf<Page extends TaskLogPage>(
+export async function* pagesOf<Page extends TaskLogPage>(
   read: (query: TaskLogQuery) => Promise<Page>,
   query: TaskLogQuery,
 ): AsyncGenerator<Page, void, undefined> {
@@ -120,7 +95,7 @@ function isLifecycle(event: TaskLogEvent): event is LifecycleLogEvent {
 }
 
 /** Folds the log of tasks page by page; events of the user's own are passed over. */
-class Fold {
+export class Fold {
   /** The task whose events are not all read yet. */
   #begun: TaskState | null = null;
 
@@ -271,118 +246,4 @@ function* spansOf(seqs: readonly number[]): Generator<{ first: number; last: num
     yield { first, last };
     first = following;
   }
-}
-
-/** Replays the log and compares every task with its stored row. Changes nothing. */
-export async function verify(core: StoreCore, options: ReplayOptions = {}): Promise<Verification> {
-  const { onProgress, signal } = parseOptions(options);
-  const { reads } = core.engine;
-  const damage = await reads.checkIntegrity();
-  if (damage !== null) return failed(0, 0, { field: "file", replayed: "intact", stored: damage });
-  const total = await reads.lastTaskSeq();
-  const fold = new Fold();
-  let tasks = 0;
-  let eventCount = 0;
-  for await (const page of pagesOf((query) => readPage(reads, query), wholeLog)) {
-    if (page.unreadable !== undefined) return failed(tasks, eventCount, page.unreadable);
-    eventCount += page.events.length;
-    tasks += page.rows.length;
-    const difference = comparePage(fold, page);
-    if (difference !== null) return failed(tasks, eventCount, difference);
-    const done = page.next === null ? total : Math.min(Math.max(page.next.seq - 1, 0), total);
-    onProgress?.({ done, total, events: eventCount });
-    signal?.throwIfAborted();
-  }
-  return { ok: true, tasks, events: eventCount, difference: null };
-}
-
-async function readPage(
-  reads: EngineReads,
-  query: TaskLogQuery,
-): Promise<TasksWithEvents & { readonly unreadable?: Difference }> {
-  try {
-    return await reads.readTasksWithEvents(query);
-  } catch (error) {
-    if (!isAzothError(error, "STORE_CORRUPT")) throw error;
-    const { taskId, field = "file" } = error.details as Partial<Difference>;
-    const what = { field, replayed: "readable", stored: error.message };
-    const unreadable = taskId === undefined ? what : { taskId, ...what };
-    return { events: [], rows: [], contradictions: [], next: null, unreadable };
-  }
-}
-
-function failed(tasks: number, events: number, difference: Difference): Verification {
-  return { ok: false, tasks, events, difference };
-}
-
-function comparePage(fold: Fold, page: TasksWithEvents): Difference | null {
-  let replayed: TaskState[];
-  try {
-    replayed = fold.add(page);
-  } catch (error) {
-    if (!isAzothError(error, "STORE_CORRUPT")) throw error;
-    return { field: "log", replayed: error.message, stored: "events that cannot be replayed" };
-  }
-  // Both by their numbers.
-  let index = 0;
-  for (const row of page.rows) {
-    const state = replayed[index];
-    if (state === undefined || state.seq > row.seq) {
-      return { taskId: row.taskId, field: "row", replayed: null, stored: row };
-    }
-    if (state.seq < row.seq) break;
-    const difference = compareStates(state, row) ?? contradictionOf(row, page.contradictions);
-    if (difference !== null) return difference;
-    index++;
-  }
-  const state = replayed[index];
-  return state === undefined ? null : { taskId: state.taskId, field: "row", replayed: state, stored: null };
-}
-
-const stateFields: Readonly<Record<keyof TaskState, true>> = {
-  seq: true,
-  taskId: true,
-  taskType: true,
-  phase: true,
-  paused: true,
-  revision: true,
-  definition: true,
-  payload: true,
-  anchorMs: true,
-  scheduledForMs: true,
-  runAtMs: true,
-  lastScheduledForMs: true,
-  retryCount: true,
-  lostClaims: true,
-  runs: true,
-  run: true,
-  createdAtMs: true,
-  updatedAtMs: true,
-};
-const fieldNames = Object.keys(stateFields) as (keyof TaskState)[];
-
-function compareStates(replayed: TaskState, stored: TaskState): Difference | null {
-  for (const field of fieldNames) {
-    if (replayed[field] === stored[field]) continue;
-    const [left, right] = [comparable(replayed, field), comparable(stored, field)];
-    if (left !== right) return { taskId: replayed.taskId, field, replayed: left, stored: right };
-  }
-  return null;
-}
-
-/** What has parts of its own as a text of them. */
-function comparable(state: TaskState, field: keyof TaskState): unknown {
-  if (field === "definition") return encodeDefinition(state.definition);
-  return field === "run" ? runText(state.run) : state[field];
-}
-
-/** By name, not by the order in which an object happens to hold its fields. */
-function runText(run: Run | null): string {
-  return JSON.stringify(run === null ? null : Object.entries(run).toSorted(([a], [b]) => (a < b ? -1 : 1)));
-}
-
-function contradictionOf(row: TaskState, contradictions: readonly Contradiction[]): Difference | null {
-  const found = contradictions.find(({ seq }) => seq === row.seq);
-  if (found === undefined) return null;
-  return { taskId: row.taskId, field: found.field, replayed: found.expected, stored: found.stored };
 }

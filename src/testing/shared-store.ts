@@ -13,6 +13,8 @@ import type { WorkInProgress } from "./work-in-progress.ts";
 const readVerbs = [
   "readEvents",
   "lastPosition",
+  "chainHead",
+  "snapshot",
   "findTask",
   "nextDueAt",
   "overdueOfOtherTypes",

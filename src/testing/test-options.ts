@@ -55,6 +55,7 @@ const dbKeys: readonly string[] = [
   "noticeInterval",
   "maxPayloadBytes",
   "payloadCodec",
+  "hashChain",
   "schema",
   "maxConnections",
   "sqliteDriver",

@@ -7,7 +7,7 @@ import type { AzothDbOptions } from "../../src/store/azoth-db.ts";
 
 export interface WorkerOptions {
   readonly location: string;
-  readonly db?: Pick<AzothDbOptions, "durability" | "busyTimeout" | "noticeInterval">;
+  readonly db?: Pick<AzothDbOptions, "durability" | "busyTimeout" | "noticeInterval" | "hashChain">;
   /** Starts the scheduler. */
   readonly run?: boolean;
   /** The user and group to go on as, once everything is loaded. */

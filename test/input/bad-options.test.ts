@@ -5,6 +5,8 @@ import { Doors, idle, wrong } from "./doors.ts";
 
 const doors = new Doors();
 
+const head = { position: 1, hash: "0".repeat(64) };
+
 describe("AzothDb.open", () => {
   const open = (options: unknown) => async () => {
     const opened = await AzothDb.open(":memory:", options as AzothDbOptions);
@@ -27,6 +29,7 @@ describe("AzothDb.open", () => {
     ["with null for a codec", "INVALID_OPTION", open({ payloadCodec: null }), "payloadCodec", "null"],
     ["with a key for a codec", "INVALID_OPTION", open({ payloadCodec: "c2VjcmV0" }), "payloadCodec", "a text"],
     ["with a codec that is made ready by a text", "INVALID_OPTION", open({ payloadCodec: { seal: idle, open: idle, prepare: "x" } }), "payloadCodec"],
+    ["with a hashChain of text", "INVALID_OPTION", open({ hashChain: "yes" }), "hashChain", '"yes"'],
     ["with a clock that shows nothing", "INVALID_OPTION", open({ clock: { now: 5 } }), "clock", "now()"],
     ["with null for a clock", "INVALID_OPTION", open({ clock: null }), "clock", "null"],
     ["with a number for chance", "INVALID_OPTION", open({ random: 4 }), "random", "4"],
@@ -36,6 +39,11 @@ describe("AzothDb.open", () => {
     ["for a backup over the store itself", "INVALID_LOCATION", () => doors.db.backup(doors.db.location), "overwrite"],
     ["for a rebuild with a misspelt option", "INVALID_OPTION", () => doors.db.rebuild(wrong({ progress: idle })), '"progress"', "onProgress"],
     ["for a rebuild with progress to nobody", "INVALID_OPTION", () => doors.db.rebuild(wrong({ onProgress: 5 })), "onProgress", "5"],
+    ["for a rebuild that is given a head", "INVALID_OPTION", () => doors.db.rebuild(wrong({ chainHead: head })), '"chainHead"'],
+    ["for a verify with a head of text", "INVALID_OPTION", () => doors.db.verify(wrong({ chainHead: "ab" })), "chainHead", '"ab"'],
+    ["for a verify with a head of more", "INVALID_OPTION", () => doors.db.verify(wrong({ chainHead: { ...head, at: 1 } })), "chainHead", '"at"'],
+    ["for a verify with a head of nowhere", "INVALID_OPTION", () => doors.db.verify({ chainHead: { ...head, position: 0 } }), "chainHead.position", "0"],
+    ["for a verify with a head of a short hash", "INVALID_OPTION", () => doors.db.verify({ chainHead: { ...head, hash: "ab" } }), "chainHead.hash", '"ab"'],
     ["for a verify with a signal that is none", "INVALID_OPTION", () => doors.db.verify(wrong({ signal: {} })), "signal"],
   ]);
 });

@@ -52,7 +52,7 @@ async function schemaTemplate(): Promise<Template> {
 
 /** SQL that makes a schema with copies of a store's tables and sequences, as of one moment. */
 function copyOfSchema(from: string, to: string): string {
-  const tables = ["schema", "names", "events", "tasks", "due", "runs", "tasks_rebuilt", "rebuilds"];
+  const tables = ["schema", "names", "events", "chain", "tasks", "due", "runs", "tasks_rebuilt", "rebuilds"];
   const all = [...tables, "instances", "checkpoints", "dead_letters"].map((table) => `azoth_${table}`);
   const sequences = ["azoth_names_id_seq", "azoth_events_position_seq", "azoth_instances_id_seq", "azoth_task_seq"];
   return [

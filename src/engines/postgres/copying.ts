@@ -72,7 +72,7 @@ export async function beginCopy(session: ClientSession, schema: string): Promise
   // Nobody is in the middle of a write, and whoever waits to begin one meets the mark.
   await lockLog(session, schema);
   if (await isUnfinished(session, schema)) return true;
-  const tables = ["events", "tasks", "instances", "checkpoints", "dead_letters"];
+  const tables = ["events", "chain", "tasks", "instances", "checkpoints", "dead_letters"];
   const used = tables.map((table) => `EXISTS (SELECT 1 FROM ${schema}.azoth_${table})`).join(" OR ");
   const [row] = await session.rows(`SELECT ${used}`);
   if (row?.[0] !== false) return false;

@@ -1,5 +1,6 @@
 /** Reads of committed state. What the scheduler's loops ask has connections that no user's query can occupy. */
 import type {
+  ChainLink,
   Checkpoint,
   DeadLetterRow,
   EngineReads,
@@ -17,6 +18,7 @@ import type {
   TasksWithEvents,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
+import { chainHead, readChain } from "./chain-rows.ts";
 import type { ClockOffset } from "./clock-offset.ts";
 import type { Connections, Purpose } from "./connections.ts";
 import { findContradiction } from "./contradictions.ts";
@@ -71,6 +73,10 @@ export class PostgresReads implements EngineReads {
 
   lastPosition(): Promise<number> {
     return this.#read(() => lastPosition(this.#reading(this.#core)));
+  }
+
+  chainHead(): Promise<ChainLink | null> {
+    return this.#read(() => chainHead(this.#core, this.#schema));
   }
 
   lastTaskSeq(): Promise<number> {
@@ -157,6 +163,7 @@ export class PostgresReads implements EngineReads {
         const coordination = new Coordination(session, this.#schema);
         return work({
           readLog: (after, to, limit) => readLogged(session, this.#schema, names, { after, to, limit }),
+          readChain: (after, to, limit) => readChain(session, this.#schema, { after, to, limit }),
           extent: () => readExtent(session, this.#schema),
           counters: () => readCounters(session, this.#schema),
           listInstances: () => coordination.listInstances(),

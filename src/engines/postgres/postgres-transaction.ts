@@ -2,6 +2,7 @@
 import { systemClock } from "../../clock.ts";
 import { AzothError } from "../../errors.ts";
 import type {
+  ChainLink,
   Checkpoint,
   Counters,
   DeadLetterRow,
@@ -19,6 +20,7 @@ import type {
   TaskLogQuery,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
+import { extendChain, lockChain } from "./chain-rows.ts";
 import { Coordination } from "./coordination.ts";
 import * as copying from "./copying.ts";
 import { type LogReading, readEvents, readTaskEvents, sendEvents, tasksTouched } from "./event-rows.ts";
@@ -196,6 +198,14 @@ export class PostgresTransaction implements EngineTransaction {
 
   readEvents(query: EventQuery): Promise<EventPage> {
     return readEvents(this.#reading, query);
+  }
+
+  lockChain(to: "seal" | "copy"): Promise<ChainLink | null | "held"> {
+    return lockChain(this.#options.session, this.#options.schema, to);
+  }
+
+  extendChain(links: readonly ChainLink[]): Promise<void> {
+    return extendChain(this.#options.session, this.#options.schema, links);
   }
 
   async beginRebuild(): Promise<number> {

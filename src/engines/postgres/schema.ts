@@ -75,6 +75,9 @@ export const migrations: readonly Migration[] = [
       CREATE INDEX azoth_events_by_task ON ${schema}.azoth_events (task, position)
         WITH (fillfactor = 18) WHERE task IS NOT NULL;
 
+      -- The hash chain over the log, if it is switched on: a link for each event that is sealed.
+      CREATE TABLE ${schema}.azoth_chain (position bigint PRIMARY KEY, hash bytea NOT NULL);
+
       -- Half of each page is left for the new versions of its rows. No indexed column ever changes: a start or an end
       -- writes nothing but the row, and the room of the version before is used again.
       CREATE SEQUENCE ${schema}.azoth_task_seq;

@@ -33,7 +33,7 @@ export function readExtent(connection: Connection): { events: number; last: numb
 
 export function beginCopy(connection: Connection): boolean {
   if (isUnfinished(connection)) return true;
-  const tables = ["events", "tasks", "instances", "checkpoints", "dead_letters"];
+  const tables = ["events", "chain", "tasks", "instances", "checkpoints", "dead_letters"];
   const sql = `SELECT ${tables.map((table) => `EXISTS (SELECT 1 FROM azoth_${table})`).join(" OR ")} AS used`;
   if (connection.get<{ used: number }>(sql)?.used !== 0) return false;
   connection.exec(`${makeMark("events")}; ${makeMark("checkpoints")}`);

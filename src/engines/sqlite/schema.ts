@@ -24,6 +24,9 @@ const firstTables = `
   ) STRICT;
   CREATE INDEX azoth_events_by_task ON azoth_events (task) WHERE task IS NOT NULL;
 
+  -- The hash chain over the log, if it is switched on: a link for each event that is sealed.
+  CREATE TABLE azoth_chain (position INTEGER PRIMARY KEY, hash BLOB NOT NULL) STRICT;
+
   -- Coordination and checkpoints: not history, and not rebuilt.
   CREATE TABLE azoth_instances (
     id INTEGER PRIMARY KEY AUTOINCREMENT,

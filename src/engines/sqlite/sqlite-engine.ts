@@ -112,7 +112,10 @@ class SqliteEngine implements Engine {
       this.#reader = connect();
       this.#reader.exec("PRAGMA query_only = ON; PRAGMA busy_timeout = 100");
       // Touches the tables, so that a damaged file is refused now and not at the first task.
-      this.#reader.get("SELECT (SELECT max(position) FROM azoth_events), (SELECT max(seq) FROM azoth_tasks)");
+      this.#reader.get(
+        `SELECT (SELECT max(position) FROM azoth_events), (SELECT max(seq) FROM azoth_tasks),
+           (SELECT max(position) FROM azoth_chain)`,
+      );
       this.#files = options.discard === undefined ? new OpenFiles(file) : undefined;
     } catch (error) {
       for (const connection of opened) connection.close();

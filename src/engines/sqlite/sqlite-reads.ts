@@ -1,5 +1,6 @@
 /** Reads of committed state, on a connection of their own, so that they never wait for a writer. */
 import type {
+  ChainLink,
   Checkpoint,
   DeadLetterRow,
   EngineReads,
@@ -17,6 +18,7 @@ import type {
   TasksWithEvents,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
+import { chainHead, readChain } from "./chain-rows.ts";
 import { findContradiction } from "./contradictions.ts";
 import { listCheckpoints, listDeadLetters, listInstances } from "./coordination.ts";
 import { isUnfinished, readCounters, readExtent } from "./copying.ts";
@@ -67,6 +69,10 @@ export class SqliteReads implements EngineReads {
 
   lastPosition(): Promise<number> {
     return this.#read(() => lastPosition(this.#connection));
+  }
+
+  chainHead(): Promise<ChainLink | null> {
+    return this.#read(() => chainHead(this.#connection));
   }
 
   lastTaskSeq(): Promise<number> {
@@ -147,6 +153,7 @@ export class SqliteReads implements EngineReads {
       this.#read(() => readLogged(this.#connection, this.#names, { after, to, limit }));
     return work({
       readLog,
+      readChain: (after, to, limit) => this.#read(() => readChain(this.#connection, after, to, limit)),
       extent: () => this.#read(() => readExtent(this.#connection)),
       counters: () => this.#read(() => readCounters(this.#connection)),
       listInstances: () => this.listInstances(),

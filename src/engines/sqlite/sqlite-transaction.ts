@@ -1,6 +1,7 @@
 /** One write transaction on the writer connection. SQLite has one writer, so to "lock" is to read. */
 import { AzothError } from "../../errors.ts";
 import type {
+  ChainLink,
   Checkpoint,
   Counters,
   DeadLetterRow,
@@ -18,6 +19,7 @@ import type {
   TaskLogQuery,
 } from "../../store/engine.ts";
 import type { TaskState } from "../../tasks/task-state.ts";
+import * as chain from "./chain-rows.ts";
 import * as coordination from "./coordination.ts";
 import * as copying from "./copying.ts";
 import { refuseBrokenKeys, tablesWithDeferredKeys } from "./deferred-keys.ts";
@@ -123,6 +125,15 @@ export class SqliteTransaction implements EngineTransaction {
 
   async readEvents(query: EventQuery): Promise<EventPage> {
     return readEvents(this.#connection, this.#names, query);
+  }
+
+  async lockChain(to: "seal" | "copy"): Promise<ChainLink | null | "held"> {
+    const isCopy = copying.isUnfinished(this.#connection);
+    return isCopy === (to === "copy") ? chain.chainHead(this.#connection) : "held";
+  }
+
+  async extendChain(links: readonly ChainLink[]): Promise<void> {
+    chain.extendChain(this.#connection, links);
   }
 
   async beginRebuild(): Promise<number> {
