@@ -39,8 +39,7 @@ const steps = options.fix
       { name: "examples, benchmark and simulation", run: ["tsc", "-b", "tsconfig.examples.json"] },
       // Counts, and ratios within one process: it does not depend on the machine's mood.
       { name: "performance", run: ["node", ".build/bench/check/run.js"] },
-      // A new seed each time: it is printed with what it shows.
-      { name: "simulation", run: ["node", ".build/simulation/run.js", "--minutes", "0.5"] },
+      { name: "simulation", run: ["node", ".build/simulation/run.js", "--lives", "25", "--minutes", "2"] },
       { name: "simulation of mutants", run: ["node", ".build/simulation/mutants.js"] },
     ];
 

@@ -144,7 +144,7 @@ async function lifeThatCatches(mutant: Mutant, seed: number): Promise<string | n
   }
 }
 
-const seed = process.env.SEED === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(process.env.SEED);
+const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`from seed ${seed}`);
 const waiting = [...mutants];
 let survivors = 0;

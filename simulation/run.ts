@@ -15,7 +15,7 @@ const usage = `npm run torture -- [options]
 
   --minutes <n>      how long to go on (1)
   --lives <n>        at most so many lives
-  --seed <n>         of the first life; the next ones have the next numbers (drawn at random, and printed)
+  --seed <n>         of the first life; the next ones have the next numbers (SEED of the environment, else drawn; it is printed)
   --script <file>    instead: plays a script that was printed, and tells what comes of it
   --no-shrink        prints the first violation as it is
 `;
@@ -39,7 +39,7 @@ async function main(args: string[]): Promise<number> {
   if (values.script !== undefined) {
     return tell(await play(JSON.parse(readFileSync(values.script, "utf8")) as Script));
   }
-  const seed = values.seed === undefined ? Math.floor(Math.random() * 2 ** 31) : Number(values.seed);
+  const seed = Number(values.seed ?? process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
   const limitMs = Number(values.minutes) * 60_000;
   const mostLives = Number(values.lives);
   if (!Number.isSafeInteger(seed) || !(mostLives >= 1) || !(limitMs > 0)) {

@@ -52,6 +52,7 @@ const dbKeys: readonly string[] = [
   "durability",
   "busyTimeout",
   "transactionTimeout",
+  "eventLoopBudget",
   "noticeInterval",
   "maxPayloadBytes",
   "payloadCodec",
