@@ -103,7 +103,7 @@ export class LogChecker {
   }
 
   /** What must hold when the faults have stopped, and everything had time to be done. */
-  end(nowMs: number): this {
+  end(nowMs: number): void {
     for (const [taskId, task] of this.#tasks) {
       const say = (what: string) => this.violations.push(`in the end, ${taskId}: ${what}`);
       if (task.run !== null) say(`run ${task.run.executionId} goes on`);
@@ -111,7 +111,6 @@ export class LogChecker {
       if (task.runAtMs <= nowMs) say(`due since ${shown(task.runAtMs)}, and did not run`);
       else this.#account(task, Math.min(task.scheduledForMs ?? nowMs, nowMs), say);
     }
-    return this;
   }
 
   /** A handler's own event, and its success, are in one commit: nothing may come between them. */

@@ -63,7 +63,6 @@ export class PostgresTransaction implements EngineTransaction {
   /** True once something was written that others may wait for. */
   hasNews = false;
   #posted: Promise<unknown>[] = [];
-  /** Numbers for new tasks that nobody has asked for yet. What is left of them stays unused. */
   /** What was saved, in its order. */
   readonly #saved: TaskChange[] = [];
   readonly #options: TransactionOptions;
