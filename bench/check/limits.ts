@@ -17,7 +17,7 @@ export interface Verdict {
 }
 
 /** How far a ratio may grow before it counts. */
-const ratioRoom = 1.4;
+const ratioRoom = 1.6;
 /** The file has names in it that differ between machines, such as the host's. */
 const bytesRoom = 1.01;
 
@@ -28,6 +28,10 @@ export function limitsFrom(ratios: Ratios, census: Census): Limits {
 
 export function ratioOf({ azoth, bareLoop }: Ratios, part: "schedule" | "process"): number {
   return azoth[part] / bareLoop[part];
+}
+
+export function withinLimits(limits: Limits, ratios: Ratios): boolean {
+  return (["schedule", "process"] as const).every((part) => ratioOf(ratios, part) <= limits.ratios[part]);
 }
 
 export function judge(limits: Limits, ratios: Ratios, census: Census): Verdict {

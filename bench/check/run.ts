@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { takeCensus } from "./counts.ts";
 import { shortNumber } from "../markdown.ts";
-import { judge, type Limits, limitsFrom, ratioOf } from "./limits.ts";
+import { judge, type Limits, limitsFrom, ratioOf, withinLimits } from "./limits.ts";
 import { measureRatios } from "./ratios.ts";
 
 const { values: options } = parseArgs({
@@ -22,15 +22,15 @@ const directory = mkdtempSync(join(tmpdir(), "azoth-bench-check-"));
 process.once("exit", () => rmSync(directory, { recursive: true, force: true }));
 
 const census = await takeCensus(mkdtempSync(join(directory, "census-")));
-const ratios = await measureRatios(directory);
+const limits = options.record ? undefined : (JSON.parse(readFileSync(limitsFile, "utf8")) as Limits);
+const ratios = await measureRatios(directory, (found) => limits !== undefined && withinLimits(limits, found));
 console.log(
   `Processor time by that of the bare loop: to schedule ${shortNumber(ratioOf(ratios, "schedule"))}, to process ${shortNumber(ratioOf(ratios, "process"))}.`,
 );
-if (options.record) {
+if (limits === undefined) {
   writeFileSync(limitsFile, `${JSON.stringify(limitsFrom(ratios, census), null, 2)}\n`);
   console.log(`Recorded in ${limitsFile}.`);
 } else {
-  const limits = JSON.parse(readFileSync(limitsFile, "utf8")) as Limits;
   const { failures, gains } = judge(limits, ratios, census);
   for (const gain of gains) console.log(`better: ${gain}`);
   for (const failure of failures) console.log(`WORSE: ${failure}`);
