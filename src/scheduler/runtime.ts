@@ -6,7 +6,7 @@
  */
 import { systemClock } from "../clock.ts";
 import { AzothError } from "../errors.ts";
-import type { StoreCore } from "../store/store-core.ts";
+import type { FailureListener, StoreCore } from "../store/store-core.ts";
 import type { Work } from "../store/work.ts";
 import type { Delivery } from "../subscriptions/delivery.ts";
 import type { Telemetry } from "../telemetry/telemetry.ts";
@@ -115,7 +115,10 @@ export class Runtime {
     });
     // On a clock that a test moves nothing is to start before it says so.
     const stopTakingAlong = core.clock.virtual === true ? () => {} : core.queue.onDue(this.#loop.takeAlong);
+    const onFailure = (...failure: Parameters<FailureListener>) => this.#failed(...failure);
+    core.failureListeners.add(onFailure);
     this.#stopListening = () => {
+      core.failureListeners.delete(onFailure);
       stopListening();
       stopTakingAlong();
     };

@@ -75,7 +75,9 @@ export class Sealer {
       await yieldToEventLoop();
       while (!signal.aborted) {
         const next = await this.#seal(write).catch((error: unknown) => {
-          return isAzothError(error, "STORE_CLOSED") ? ("closed" as const) : ("failed" as const);
+          if (isAzothError(error, "STORE_CLOSED")) return "closed" as const;
+          for (const told of this.#core.failureListeners) told("the hash chain", error, retryMs);
+          return "failed" as const;
         });
         if (next === "closed") return;
         if (next === "more") await yieldToEventLoop();

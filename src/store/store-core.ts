@@ -20,6 +20,9 @@ export interface StoreOptions {
   readonly payloadCodec?: PayloadCodec;
 }
 
+/** Told of work that nobody waits for, and that failed. */
+export type FailureListener = (what: string, error: unknown, retryInMs: number) => void;
+
 export class StoreCore {
   readonly engine: Engine;
   readonly clock: Clock;
@@ -30,6 +33,8 @@ export class StoreCore {
   readonly ids: IdGenerator;
   readonly queue: WriteQueue;
   readonly notices: Notices;
+  /** Who tells of what the store does in the background: the schedulers that run on it. */
+  readonly failureListeners = new Set<FailureListener>();
   /** The door of transactions that belong to no scheduler: it checks everything but the payload's meaning. */
   admission: Admission;
 
