@@ -54,7 +54,7 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: [...configDefaults.exclude, ...onPostgres],
           provide: { engineUnderTest: "sqlite" },
-          // A process for each file would read all modules anew: half a second of it. On PostgreSQL each file has its own
+          // A process for each file would read all modules anew, 0.3 s of processor time. On PostgreSQL each file has its own
           // nevertheless, because the statements whose plans are kept are counted by process.
           isolate: false,
         },
