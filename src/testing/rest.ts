@@ -23,15 +23,17 @@ export async function comeToRest({ clock, store, work, patienceMs, maxRounds }: 
   const activity = () => clock.activity + store.activity + work.activity;
   let seen = activity();
   let rounds = 0;
-  for (let quiet = 0; quiet < quietRounds; quiet++) {
+  for (let quiet = 0; ; quiet++) {
     await yieldToEventLoop();
     const now = activity();
     if (now !== seen) {
       seen = now;
       quiet = -1;
       if (++rounds > maxRounds) throw unsettled(clock, maxRounds);
-    } else if (quiet === quietRounds - 1 && (store.isAsked || work.isWorthWaiting(systemClock.now(), patienceMs))) {
-      // Not a matter of rounds: a file, socket or database answers when it answers.
+    } else if (quiet === quietRounds - 1) {
+      // Not a matter of rounds: a database, file or socket answers when it answers.
+      if (store.isAsked) await store.nextAnswer();
+      else if (!work.isWorthWaiting(systemClock.now(), patienceMs)) return;
       quiet = -1;
     }
   }

@@ -42,6 +42,8 @@ export class SharedStore {
   #ended = 0;
   /** Questions to the database without an answer yet. */
   #asked = 0;
+  /** Whom the next answer wakes. */
+  readonly #awaiting: (() => void)[] = [];
   readonly #work: WorkInProgress;
   readonly #announcing: boolean;
   /** The handles, each with the latest of its writes that was begun. */
@@ -122,6 +124,16 @@ export class SharedStore {
     return this.#asked > 0;
   }
 
+  /** Resolves when a question is answered, or is no longer the database's to answer. */
+  nextAnswer(): Promise<void> {
+    return new Promise((resolve) => this.#awaiting.push(resolve));
+  }
+
+  #putDown(): void {
+    this.#asked--;
+    for (const resolve of this.#awaiting.splice(0)) resolve();
+  }
+
   #waitForReads(reads: EngineReads): void {
     for (const verb of readVerbs) {
       const read = reads[verb].bind(reads) as (...query: unknown[]) => Promise<unknown>;
@@ -134,14 +146,14 @@ export class SharedStore {
     try {
       return await question();
     } finally {
-      this.#asked--;
       this.#ended++;
+      this.#putDown();
     }
   }
 
   /** Within a question, the part that is not the database's: what user code waits for may be anything. */
   async #unasked<T>(work: () => Promise<T>): Promise<T> {
-    this.#asked--;
+    this.#putDown();
     try {
       return await work();
     } finally {

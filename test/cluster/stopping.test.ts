@@ -69,13 +69,13 @@ test.concurrent("at whatever moment it comes, everything that was started is wai
 
   const log = await expectWhole(desk.db);
   // A task of a few milliseconds needs no release in a grace period of ten seconds.
-  // What was claimed ahead is given back.
+  // What was claimed ahead is given back: before the stop by a busy machine that was too slow for it, and by the stop.
   const started = new Set(log.all("TaskStarted").map(({ executionId }) => executionId));
   const released = log.all("TaskReleased");
   expect(released.filter(({ executionId }) => started.has(executionId))).toEqual([]);
   expect(started.size).toBe(tasks.length);
   const told = log.all("SchedulerStopped").reduce((sum, { payload }) => sum + payload.released, 0);
-  expect(told).toBe(released.length);
+  expect(told).toBe(released.filter(({ payload }) => payload.because === "shutdown").length);
 });
 
 test.concurrent("a claim that is being committed when it comes is waited for as well", async ({ stage }) => {

@@ -44,21 +44,29 @@ const changes: readonly (readonly [timeZone: string, year: number, why: string])
 
 const hourSec = 3600;
 
+/** Those that were looked for already: it takes as long as to try them. */
+const found = new Map<string, OracleWindow[]>();
+
 function windowsOf(timeZone: string, year: number): OracleWindow[] {
-  return clockChangesIn(timeZone, year).map((change) => {
-    const reach = Math.abs(change.afterSec - change.beforeSec) > 3 * hourSec ? 60 * hourSec : 30 * hourSec;
-    return { change, fromSec: change.atSec - reach, toSec: change.atSec + reach };
-  });
+  const key = `${timeZone} ${year}`;
+  const windows =
+    found.get(key) ??
+    clockChangesIn(timeZone, year).map((change) => {
+      const reach = Math.abs(change.afterSec - change.beforeSec) > 3 * hourSec ? 60 * hourSec : 30 * hourSec;
+      return { change, fromSec: change.atSec - reach, toSec: change.atSec + reach };
+    });
+  found.set(key, windows);
+  return windows;
 }
 
 function occurrencesIn(expression: string, timeZone: string, { fromSec, toSec }: OracleWindow): Occurrence[] {
-  const found: Occurrence[] = [];
+  const occurrences: Occurrence[] = [];
   let next = nextOccurrence({ kind: "cron", expression, timeZone }, fromSec * 1000 - 1);
   while (next !== undefined && next.atMs <= toSec * 1000) {
-    found.push(next);
+    occurrences.push(next);
     next = nextOccurrence({ kind: "cron", expression, timeZone }, next.atMs);
   }
-  return found;
+  return occurrences;
 }
 
 function canMatch(expression: string): boolean {

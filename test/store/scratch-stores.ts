@@ -51,7 +51,7 @@ export async function scheduleMany(db: AzothDb, count: number): Promise<void> {
 export async function until(
   condition: () => boolean | Promise<boolean>,
   what: string,
-  deadlineMs = 10_000,
+  deadlineMs = 25_000,
 ): Promise<void> {
   const startedAtMs = performance.now();
   while (!(await condition())) {

@@ -33,14 +33,25 @@ export class ClockOffset {
   /** Measures, unless that was done just now. */
   async refresh(session: Session): Promise<void> {
     if (this.isFresh) return;
-    await this.measure(async () => (await session.rows(`SELECT ${databaseNow}`))[0]?.[0] as number);
+    await this.measure(
+      () => session.rows(`SELECT ${databaseNow}`),
+      ([row]) => row?.[0] as number,
+    );
   }
 
-  /** @param ask resolves with the database's instant */
-  async measure(ask: () => Promise<number>): Promise<void> {
+  /**
+   * Asks, and returns the answer.
+   * @param ask sends the question, and not before it is called: on a busy machine the answer may be there a moment later
+   * @param instantOf the database's instant in the answer
+   */
+  async measure<Answer>(ask: () => Promise<Answer>, instantOf: (answer: Answer) => number): Promise<Answer> {
     const askedAtMs = this.#clock.now();
-    const databaseMs = await ask();
-    const answeredAtMs = this.#clock.now();
+    const answer = await ask();
+    this.#correct(askedAtMs, instantOf(answer), this.#clock.now());
+    return answer;
+  }
+
+  #correct(askedAtMs: number, databaseMs: number, answeredAtMs: number): void {
     // The clock was set while the question was under way: ask again another time.
     if (answeredAtMs < askedAtMs) return;
     this.#measuredAtMs = answeredAtMs;

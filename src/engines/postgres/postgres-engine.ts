@@ -263,10 +263,12 @@ class PostgresEngine implements Engine {
     began.catch(() => {});
     // All in one statement: each SET LOCAL would cost more than all of them do here.
     const set = settings.map(([name, value]) => `set_config('${name}', '${value}', true)`);
-    const facts = session.rows(`SELECT pg_current_xact_id()::text, ${databaseNow}, ${set.join(", ")}`, [], "kept");
-    await this.#clockOffset.measure(async () => (await facts)[0]?.[1] as number);
+    const [facts] = await this.#clockOffset.measure(
+      () => session.rows(`SELECT pg_current_xact_id()::text, ${databaseNow}, ${set.join(", ")}`, [], "kept"),
+      ([row]) => row?.[1] as number,
+    );
     await began;
-    return (await facts)[0]?.[0] as string;
+    return facts?.[0] as string;
   }
 
   /** @throws AzothError INVALID_SQL if the user's own deferred rules are broken, which PostgreSQL looks at only now */

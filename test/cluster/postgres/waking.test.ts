@@ -12,8 +12,8 @@ import { startProxy } from "./proxy.ts";
 
 /** Longer than the patience of any test: what starts was not found by polling. */
 const never = { pollInterval: "10m", claimDuration: "10m" } as const;
-/** A notice that has to wait for a busy machine. */
-const soonMs = 2_000;
+/** A notice that has to wait for a busy machine; before a listening connection is next tried. */
+const soonMs = 5_000;
 
 const asker: NodeOptions = { name: "asker", taskTypes: [], scheduler: never };
 const doer: NodeOptions = { name: "doer", taskTypes: ["plain"], scheduler: never };
@@ -56,7 +56,7 @@ test("what one process schedules starts at once in another that was idle, and so
   const found = await latencies(asks, does, "task", 50);
   const shown = [0.5, 0.9, 1].map((part) => `p${part * 100} ${quantile(found, part - 1e-9).toFixed(1)} ms`);
   console.log(`From the call of scheduleTask to the call of the handler: ${shown.join(", ")}`);
-  expect(quantile(found, 0.5)).toBeLessThan(100);
+  expect(quantile(found, 0.5)).toBeLessThan(500);
 
   const client = await connect(cluster.url);
   await client.query("BEGIN");

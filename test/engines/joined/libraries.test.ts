@@ -85,7 +85,7 @@ describe.each<Library>(libraries)("$name", ({ transaction }) => {
     const committedAtMs = Date.now();
     const { atMs } = await shop.ran("confirm-1");
     // A few milliseconds; the machine may be busy, but it is far from the 30 s of the poll interval.
-    expect(atMs - committedAtMs).toBeLessThan(3_000);
+    expect(atMs - committedAtMs).toBeLessThan(10_000);
   });
 
   test("takes payloads of every kind unharmed", async () => {

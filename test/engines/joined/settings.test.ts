@@ -224,7 +224,8 @@ test.each(["shop_tasks", "Shop_Tasks", "order", `s${"x".repeat(62)}`])("the sche
   await client.query("COMMIT");
   const committedAtMs = Date.now();
   expect(await ran.promise).toBe("here");
-  expect(Date.now() - committedAtMs).toBeLessThan(3_000);
+  // Far from the poll interval, on a busy machine as well.
+  expect(Date.now() - committedAtMs).toBeLessThan(10_000);
   expect(await shop.scheduler.getTask("here")).toBeNull();
 });
 
