@@ -1,7 +1,7 @@
 /** Everything public, name by name. */
 
 export { type AesGcmKey, type AesGcmOptions, aesGcm } from "./aes-gcm.ts";
-export type { Clock } from "./clock.ts";
+export { type Clock, systemClock } from "./clock.ts";
 export type { Duration } from "./duration.ts";
 export { AzothError, type ErrorCode, errorCatalogue, isAzothError } from "./errors.ts";
 export { type PayloadCodec, Sealed } from "./payload-codec.ts";
@@ -9,7 +9,7 @@ export { cron } from "./schedule/cron.ts";
 export { immediate } from "./schedule/immediate.ts";
 export type { Instant } from "./schedule/instant.ts";
 export { interval } from "./schedule/interval.ts";
-export { nextOccurrences } from "./schedule/next-occurrences.ts";
+export { nextOccurrences, type UpcomingOccurrence, upcomingOccurrences } from "./schedule/next-occurrences.ts";
 export { oneTime } from "./schedule/one-time.ts";
 export type {
   CronSchedule,

@@ -21,6 +21,13 @@ import { type Verification, type VerifyOptions, verify } from "./verify.ts";
 
 /** Options of {@link AzothDb.open}. */
 export interface AzothDbOptions {
+  /** Whether to make the store if it is not there; if not, opening it is refused with STORE_NOT_FOUND. Defaults to true. */
+  readonly create?: boolean;
+  /**
+   * Whether to bring the tables of an older version up to date; if not, opening them is refused with STORE_OUTDATED.
+   * Defaults to true.
+   */
+  readonly migrate?: boolean;
   /**
    * "full": a commit is on disk (fsync) before it is acknowledged. "normal": a power cut may lose the last moments,
    * a crash of the process nothing. Defaults to "full".
@@ -65,6 +72,8 @@ export interface AzothDbOptions {
 }
 
 const optionKeys = [
+  "create",
+  "migrate",
   "durability",
   "busyTimeout",
   "transactionTimeout",
@@ -130,10 +139,10 @@ export class AzothDb implements AsyncDisposable {
   }
 
   /**
-   * Opens a store, and makes it if it is not there.
+   * Opens a store, and makes it if it is not there, unless the options say otherwise.
    * @param location a directory (the file is `azoth.db` in it), an existing store file, ":memory:" for a store that ends
    * with the process, or a URL such as "postgres://user:password@host:5432/database"
-   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, STORE_UNREACHABLE, DRIVER_MISSING, CODEC_FAILED
+   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_FOUND, STORE_OUTDATED, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, STORE_UNREACHABLE, DRIVER_MISSING, CODEC_FAILED
    */
   static async open(location: string, options: AzothDbOptions = {}): Promise<AzothDb> {
     const given = readFields<AzothDbOptions>(options, optionKeys, "The options of AzothDb.open", "INVALID_OPTION");
@@ -147,8 +156,10 @@ export class AzothDb implements AsyncDisposable {
         `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`,
       );
     }
-    if (typeof hashChain !== "boolean") {
-      throw new AzothError("INVALID_OPTION", `hashChain must be true or false, and is ${quote(hashChain)}.`);
+    const { create = true, migrate = true } = given;
+    for (const [what, value] of Object.entries({ hashChain, create, migrate })) {
+      if (typeof value === "boolean") continue;
+      throw new AzothError("INVALID_OPTION", `${what} must be true or false, and is ${quote(value)}.`);
     }
     readSafely("An option of AzothDb.open", "INVALID_OPTION", () => checkSources(given));
     const { transactionTimeout = "5s", noticeInterval = "50ms", busyTimeout = "10s" } = given;
@@ -160,6 +171,8 @@ export class AzothDb implements AsyncDisposable {
     const { schema, maxConnections } = given;
     const payloadCodec = await prepareCodec(given.payloadCodec);
     const engine = await openEngine(location, {
+      create,
+      migrate,
       durability,
       busyTimeoutMs,
       transactionTimeoutMs,
