@@ -152,7 +152,7 @@ const rules = [
     severity: "error",
     comment: "Whoever uses the library loads nothing of the command line.",
     from: { path: "^src/", pathNot: "^src/cli/" },
-    to: { path: "node_modules/(commander|picocolors)/" },
+    to: { path: "node_modules/(commander|jiti|picocolors|zod)/" },
   },
   {
     name: "standard-schema-as-types",

@@ -30,6 +30,7 @@ export default defineConfig({
     // Tests see the source under the package's own name, so that they need no build.
     alias: [
       { find: /^azoth-scheduler$/, replacement: path("src/index.ts") },
+      { find: /^azoth-scheduler\/config$/, replacement: path("src/cli/config/index.ts") },
       { find: /^azoth-scheduler\/testing$/, replacement: path("src/testing/index.ts") },
     ],
   },

@@ -12,15 +12,17 @@ const read = (name: string) => JSON.parse(readFileSync(new URL(`../${name}`, imp
 const { packages } = read("package-lock.json") as { readonly packages: Readonly<Record<string, Locked>> };
 const locked = Object.entries(packages).filter(([place]) => place !== "");
 
-test("users get six small packages at most", () => {
+test("users get eight packages at most", () => {
   const names = locked.filter(([, { dev }]) => dev !== true).map(([place]) => place.replace("node_modules/", ""));
   expect(names).toEqual([
     "@photostructure/sqlite",
     "@standard-schema/spec",
     "commander",
+    "jiti",
     "node-addon-api",
     "node-gyp-build",
     "picocolors",
+    "zod",
   ]);
 });
 

@@ -3,6 +3,7 @@
 import { systemClock } from "../index.ts";
 import type { Context } from "./context.ts";
 import { runProgram } from "./program.ts";
+import { hearSignals } from "./signals.ts";
 
 const stopping = new AbortController();
 /** Whoever read the output has gone: there is nothing left to do, and nothing wrong. */
@@ -16,15 +17,10 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-for (const [name, number] of [
-  ["SIGINT", 130],
-  ["SIGTERM", 143],
-] as const) {
-  process.on(name, () => {
-    if (stopping.signal.aborted) process.exit(number);
-    stopping.abort();
-  });
-}
+hearSignals(["SIGINT", "SIGTERM"], (name) => {
+  if (stopping.signal.aborted) process.exit(name === "SIGINT" ? 130 : 143);
+  stopping.abort();
+});
 
 const context: Context = {
   stdout: process.stdout,

@@ -2,6 +2,7 @@
 import { Command, CommanderError } from "commander";
 import type { GlobalOptions } from "./action.ts";
 import { addNext } from "./commands/next.ts";
+import { addRun } from "./commands/run.ts";
 import { addStats } from "./commands/stats.ts";
 import type { Context } from "./context.ts";
 import { Ended, errorLines, tell, withoutPassword } from "./errors.ts";
@@ -13,7 +14,7 @@ import { defaultStore, storeVariable } from "./store.ts";
 export type AddCommand = (program: Command, context: Context) => void;
 
 /** In the order of the help. */
-const commands: readonly AddCommand[] = [addNext, addStats];
+const commands: readonly AddCommand[] = [addRun, addNext, addStats];
 
 export const programName = "azoth-scheduler";
 
