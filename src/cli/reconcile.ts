@@ -2,7 +2,8 @@
  * Makes the store's tasks those that a file declares, in one transaction. What a file declared last is an event of its
  * own (`tasks_declared`), so that only its own tasks are cancelled when they are no longer in it.
  */
-import type { AzothDb, Scheduler, ScheduledTask, TaskInfo } from "../index.ts";
+import { quote, within } from "../errors.ts";
+import type { AzothDb, Scheduler, ScheduledTask, TaskInfo, Transaction } from "../index.ts";
 import type { DeclaredTask } from "./declared.ts";
 
 export const tasksDeclared = "tasks_declared";
@@ -71,7 +72,7 @@ export async function reconcile(options: Reconciling): Promise<Changed[]> {
       const { taskId } = request;
       if (atStart && again && isOver(await transaction.getTask(taskId))) {
         changed.push({ taskId, change: "later", nextRunAt: null });
-      } else changed.push(await transaction.scheduleTask(request));
+      } else changed.push(await schedule(transaction, request));
     }
     for (const taskId of plan.cancel) {
       const task = await transaction.getTask(taskId);
@@ -87,6 +88,14 @@ export async function reconcile(options: Reconciling): Promise<Changed[]> {
     if (error !== undo) throw error;
   });
   return changed;
+}
+
+async function schedule(transaction: Transaction, request: DeclaredTask["request"]): Promise<ScheduledTask> {
+  try {
+    return await transaction.scheduleTask(request);
+  } catch (error) {
+    throw within(`The task ${quote(request.taskId)}`, error);
+  }
 }
 
 /** There is nothing of it that waits or runs. */

@@ -1,6 +1,7 @@
 /** The users of this machine, and as whom the daemon can run a command. */
 import { readFileSync } from "node:fs";
 import os from "node:os";
+import { RunFailed } from "./handlers/run-failed.ts";
 
 export interface User {
   readonly name: string;
@@ -34,10 +35,10 @@ export class Users {
     return `the daemon runs as ${this.current.name}, and only root can run commands as ${name}`;
   }
 
-  /** The numbers of a user other than the daemon's own. @throws Error */
+  /** The numbers of a user other than the daemon's own. @throws RunFailed */
   readonly identityOf = (name: string): { readonly uid: number; readonly gid: number } | undefined => {
     const refused = this.refusalOf(name);
-    if (refused !== undefined) throw new Error(`The command was not started: ${refused}.`);
+    if (refused !== undefined) throw new RunFailed("CommandFailed", `The command was not started: ${refused}.`);
     const user = this.find(name);
     return user === undefined || user.uid === this.current.uid ? undefined : { uid: user.uid, gid: user.gid };
   };

@@ -63,13 +63,18 @@ function checked(schema: typeof configSchema | typeof jsonConfigSchema, value: u
 function complaintsOf(issues: readonly z.core.$ZodIssue[]): string[] {
   return issues.flatMap((issue) => {
     // Of the forms that a value may have, those count that it comes nearest to.
-    const inner = issue.code === "invalid_union" ? issue.errors.flat().filter(({ path }) => path.length > 0) : [];
+    const inner = issue.code === "invalid_union" ? issue.errors.flat().filter(isNear) : [];
     if (inner.length > 0) {
       return complaintsOf(inner.map((one) => ({ ...one, path: [...issue.path, ...one.path] })));
     }
     const where = issue.path.length === 0 ? "" : `${issue.path.map(String).join(".")}: `;
     return [`${where}${issue.message}`];
   });
+}
+
+/** It was of the right form, and something in it was not. */
+function isNear({ path, code }: z.core.$ZodIssue): boolean {
+  return path.length > 0 || code !== "invalid_type";
 }
 
 /** The default export. */

@@ -5,7 +5,7 @@
 import { z } from "zod";
 import type { AnyEventHandler, AnyTaskHandler, PayloadCodec } from "../../index.ts";
 import { duration } from "../handlers/duration-field.ts";
-import { httpPayload } from "../handlers/http.ts";
+import { httpPayload, httpUrl } from "../handlers/http.ts";
 import { shellPayload } from "../handlers/shell.ts";
 
 const name = z.string().min(1).max(255);
@@ -51,7 +51,7 @@ const task = z
       .optional()
       .meta({ description: "What: a command line, or a command with its settings." }),
     http: z
-      .union([z.string().min(1), httpPayload])
+      .union([httpUrl, httpPayload])
       .optional()
       .meta({ description: "What: a URL to get, or a request with its settings." }),
     taskType: name.optional().meta({ description: "What: the task type of one of the file's handlers." }),

@@ -10,5 +10,5 @@ export function readCommandText(text: string): CommandText {
   const [command = "", ...lines] = text.split(/(?<!\\)%/).map((part) => part.replaceAll("\\%", "%"));
   if (lines.length === 0) return { command };
   const input = lines.join("\n");
-  return { command: command.trimEnd(), input: input.endsWith("\n") ? input : `${input}\n` };
+  return { command: command.trimEnd(), input: input === "" || input.endsWith("\n") ? input : `${input}\n` };
 }

@@ -88,6 +88,9 @@ function idOf({ expression, timeZone = "", user, command, input = "" }: CrontabJ
 /** What only prepares, or asks whether to go on. */
 const preparations = /^(?:\[|\[\[|:|cd|command|export|if|set|sleep|test|true|umask|ulimit|which)$/;
 
+/** What stands before a program. */
+const prefixes = /^(?:\w+=.*|!|do|else|exec|nohup|then|time)$/;
+
 /** The name of the program that a command line is about, as well as can be seen without being a shell. */
 function nameOf(command: string): string {
   const parts = command
@@ -102,7 +105,7 @@ function nameOf(command: string): string {
       words.slice(
         Math.max(
           0,
-          words.findIndex((word) => !/^\w+=/.test(word)),
+          words.findIndex((word) => !prefixes.test(word)),
         ),
       ),
     )

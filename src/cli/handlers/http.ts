@@ -16,11 +16,13 @@ import type { Surroundings } from "./surroundings.ts";
 const methods = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] as const;
 const status = z.int().min(200).max(599);
 
+export const httpUrl = z
+  .string()
+  .refine(isUsableUrl, "it must be an http or https URL; a password belongs into a header")
+  .meta({ description: 'Where to; "${env:NAME}" in it is looked up at run time.' });
+
 export const httpPayload = z.strictObject({
-  url: z
-    .string()
-    .refine(isUsableUrl, "must be an http or https URL; a password belongs into a header")
-    .meta({ description: 'Where to; "${env:NAME}" in it is looked up at run time.' }),
+  url: httpUrl,
   method: z.enum(methods).optional().meta({ description: "Default: GET." }),
   headers: z
     .record(z.string().regex(/^[!#$%&'*+.^_`|~\w-]+$/, "is no name of a header"), z.string())

@@ -2,7 +2,7 @@
 export class RunFailed extends Error {
   override readonly name: string;
 
-  constructor(name: "CommandFailed" | "RequestFailed", message: string) {
+  constructor(name: "CommandFailed" | "RequestFailed" | "SecretMissing", message: string) {
     super(message);
     this.name = name;
     delete this.stack;

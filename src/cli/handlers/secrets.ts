@@ -3,6 +3,8 @@
  * value is looked up when a task runs, and taken out of everything that the run leaves behind.
  */
 
+import { RunFailed } from "./run-failed.ts";
+
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /** Shorter values would take half of an output with them. */
@@ -17,7 +19,7 @@ export class Secrets {
     this.#environment = environment;
   }
 
-  /** @throws Error that names the variable, if it is not set */
+  /** @throws RunFailed that names the variable, if it is not set */
   resolve(text: string): string {
     const whole = /^env:(\w+)$/.exec(text)?.[1];
     if (whole !== undefined) return this.#valueOf(whole);
@@ -39,7 +41,9 @@ export class Secrets {
 
   #valueOf(name: string): string {
     const value = this.#environment[name];
-    if (value === undefined) throw new Error(`The environment variable ${name} is not set where the daemon runs.`);
+    if (value === undefined) {
+      throw new RunFailed("SecretMissing", `The environment variable ${name} is not set where the daemon runs.`);
+    }
     this.#used.set(name, value);
     return value;
   }

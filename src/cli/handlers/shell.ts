@@ -8,7 +8,7 @@ import { messageOf } from "../../errors.ts";
 import { type AnyTaskHandler, type TaskContext, type TaskEvent, taskHandler } from "../../index.ts";
 import { duration } from "./duration-field.ts";
 import type { OutputTail } from "./output-tail.ts";
-import { ProcessGroup, type ProgramEnd } from "./process-group.ts";
+import { ProcessGroup, type ProgramEnd, type ProgramOptions } from "./process-group.ts";
 import { RunFailed } from "./run-failed.ts";
 import { Secrets } from "./secrets.ts";
 import type { Surroundings } from "./surroundings.ts";
@@ -98,22 +98,27 @@ async function runCommand(
   }
 }
 
-function start(payload: ShellPayload, secrets: Secrets, { clock, env, cwd, identityOf }: Surroundings): ProcessGroup {
+function start(payload: ShellPayload, secrets: Secrets, surroundings: Surroundings): ProcessGroup {
+  try {
+    return new ProcessGroup(programOf(payload, secrets, surroundings), surroundings.clock);
+  } catch (error) {
+    throw explained(error, payload);
+  }
+}
+
+function programOf(payload: ShellPayload, secrets: Secrets, { env, cwd, identityOf }: Surroundings): ProgramOptions {
   const { command, shell = defaults.shell, maxOutputBytes = defaults.maxOutputBytes } = payload;
   const [file = "", ...args] = typeof command === "string" ? [shell, "-c", command] : command;
   const inherited = payload.inheritEnv === false ? {} : withoutOurs(env);
-  return new ProcessGroup(
-    {
-      file,
-      args,
-      env: { ...inherited, ...secrets.resolveAll(payload.env ?? {}) },
-      cwd: payload.cwd ?? cwd,
-      input: payload.stdin,
-      maxOutputBytes,
-      identity: payload.user === undefined ? undefined : identityOf(payload.user),
-    },
-    clock,
-  );
+  return {
+    file,
+    args,
+    env: { ...inherited, ...secrets.resolveAll(payload.env ?? {}) },
+    cwd: payload.cwd ?? cwd,
+    input: payload.stdin,
+    maxOutputBytes,
+    identity: payload.user === undefined ? undefined : identityOf(payload.user),
+  };
 }
 
 /** The store's URL may have a password. */
