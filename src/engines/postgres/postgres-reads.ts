@@ -12,6 +12,7 @@ import type {
   SqlRow,
   SqlValue,
   StateCount,
+  StoreShape,
   TaskLogPage,
   TaskLogQuery,
   TaskQuery,
@@ -28,6 +29,7 @@ import { lastPosition, type LogReading, readEvents, readTaskEvents } from "./eve
 import type { Names } from "./names.ts";
 import type { Place } from "./place.ts";
 import { isDriverError, storeError } from "./postgres-errors.ts";
+import { describe, schemaDrift } from "./schema-shape.ts";
 import type { ClientSession, Session } from "./session.ts";
 import type { SettledLog } from "./settled.ts";
 import { completeTasks } from "../task-columns.ts";
@@ -145,6 +147,15 @@ export class PostgresReads implements EngineReads {
 
   checkIntegrity(): Promise<string | null> {
     return this.#snapshot((session) => findContradiction(session, this.#schema));
+  }
+
+  describe(): Promise<StoreShape> {
+    return this.#read(() => describe(this.#core, this.#options.place));
+  }
+
+  schemaDrift(): Promise<string[] | null> {
+    const { connections, place } = this.#options;
+    return this.#read(() => connections.use("user", (session) => schemaDrift(session, place)));
   }
 
   counters(): Promise<ReadCounters> {
