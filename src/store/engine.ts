@@ -225,13 +225,6 @@ export interface Snapshot {
   listDeadLetters(query: { afterId: number; limit: number }): Promise<DeadLetterRow[]>;
 }
 
-/** What a store is made of. */
-export interface StoreShape {
-  readonly schemaVersion: number;
-  /** What the database takes on the disk. */
-  readonly bytes: number;
-}
-
 /** Reads of committed state. They never wait for a writer. */
 export interface EngineReads {
   /** A page of the log, never beyond a position that a transaction in progress may still fill; a task's own events are all there are. */
@@ -262,7 +255,8 @@ export interface EngineReads {
   query(sql: string, parameters: readonly SqlValue[]): Promise<SqlRow[]>;
   /** Tells whether the stored file contradicts itself: its first finding, or null. */
   checkIntegrity(): Promise<string | null>;
-  describe(): Promise<StoreShape>;
+  /** The number of the last migration, and what the database takes on the disk. */
+  describe(): Promise<{ readonly schemaVersion: number; readonly bytes: number }>;
   /** A sentence for each difference between the tables and what this code makes; null if this user may not compare them. */
   schemaDrift(): Promise<readonly string[] | null>;
   /** The numbers given out. */

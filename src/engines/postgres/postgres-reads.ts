@@ -12,7 +12,6 @@ import type {
   SqlRow,
   SqlValue,
   StateCount,
-  StoreShape,
   TaskLogPage,
   TaskLogQuery,
   TaskQuery,
@@ -149,7 +148,7 @@ export class PostgresReads implements EngineReads {
     return this.#snapshot((session) => findContradiction(session, this.#schema));
   }
 
-  describe(): Promise<StoreShape> {
+  describe(): Promise<{ schemaVersion: number; bytes: number }> {
     return this.#read(() => describe(this.#core, this.#options.place));
   }
 

@@ -1,12 +1,11 @@
 /** The shape of a store on PostgreSQL: its version, how large it is, and what somebody changed of its tables. */
-import type { StoreShape } from "../../store/engine.ts";
 import { driftOf, type Shape } from "../schema-drift.ts";
 import type { Place } from "./place.ts";
 import { codeOf } from "./postgres-errors.ts";
 import { migrations } from "./schema.ts";
 import type { ClientSession, Session } from "./session.ts";
 
-export async function describe(session: Session, place: Place): Promise<StoreShape> {
+export async function describe(session: Session, place: Place): Promise<{ schemaVersion: number; bytes: number }> {
   const [row] = await session.rows(
     `SELECT (SELECT version FROM ${place.quotedSchema}.azoth_schema),
        (SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0)::float8 FROM pg_class c

@@ -1,10 +1,9 @@
 /** The shape of a SQLite store: its version, how large it is, and what somebody changed of its tables. */
-import type { StoreShape } from "../../store/engine.ts";
 import { driftOf, type Shape } from "../schema-drift.ts";
 import { Connection, type SqliteDriver } from "./driver.ts";
 import { migrate } from "./schema.ts";
 
-export function describe(connection: Connection): StoreShape {
+export function describe(connection: Connection): { schemaVersion: number; bytes: number } {
   const { version, bytes } = connection.get<{ version: number; bytes: number }>(
     `SELECT user_version AS version, page_count * page_size AS bytes
      FROM pragma_user_version, pragma_page_count, pragma_page_size`,

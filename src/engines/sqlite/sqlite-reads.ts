@@ -12,7 +12,6 @@ import type {
   SqlRow,
   SqlValue,
   StateCount,
-  StoreShape,
   TaskLogPage,
   TaskLogQuery,
   TaskQuery,
@@ -142,7 +141,7 @@ export class SqliteReads implements EngineReads {
     await Promise.allSettled(this.#checks);
   }
 
-  describe(): Promise<StoreShape> {
+  describe(): Promise<{ schemaVersion: number; bytes: number }> {
     return this.#read(() => describe(this.#connection));
   }
 
