@@ -10,10 +10,19 @@ import { type Random, systemRandom } from "../random.ts";
 import type { ChainHead } from "./chain.ts";
 import { copyAtWork } from "./copying.ts";
 import type { Engine, SqlRow, SqlValue } from "./engine.ts";
-import { type LogFilter, logFilterKeys, parseLogFilter, type RecordedEvent, readLog } from "./log.ts";
+import {
+  type LogFilter,
+  type LogQuery,
+  logFilterKeys,
+  parseLogFilter,
+  parseLogQuery,
+  type RecordedEvent,
+  readLog,
+} from "./log.ts";
 import { makeStoreFile, openEngine } from "./open.ts";
 import { type ReplayOptions, rebuild } from "./replay.ts";
 import { Sealer } from "./sealer.ts";
+import { readStatus, type StoreStatus } from "./status.ts";
 import { StoreCore } from "./store-core.ts";
 import { followLog } from "./subscription.ts";
 import { runTransaction, type Transaction } from "./transaction.ts";
@@ -209,9 +218,9 @@ export class AzothDb implements AsyncDisposable {
     return this.#core.engine.reads.query(sql, parameters);
   }
 
-  /** Reads the log to its present end, in order. @throws AzothError INVALID_FILTER */
-  readLog(filter: LogFilter = {}): AsyncIterable<RecordedEvent> {
-    return readLog(this.#core, parseLogFilter(filter));
+  /** Reads the log to its present end, in order, or from there backwards. @throws AzothError INVALID_FILTER */
+  readLog(filter: LogQuery = {}): AsyncIterable<RecordedEvent> {
+    return readLog(this.#core, parseLogQuery(filter));
   }
 
   /**
@@ -241,6 +250,19 @@ export class AzothDb implements AsyncDisposable {
    */
   verify(options: VerifyOptions = {}): Promise<Verification> {
     return verify(this.#core, options);
+  }
+
+  /** Where the store stands: its size, its schema, and the schedulers that are at work on it. */
+  status(): Promise<StoreStatus> {
+    return readStatus(this.#core);
+  }
+
+  /**
+   * What somebody changed of the store's own tables, a sentence for each difference; empty if nothing. Null on
+   * PostgreSQL if this user may make no schema to compare with.
+   */
+  async schemaDrift(): Promise<readonly string[] | null> {
+    return await this.#core.engine.reads.schemaDrift();
   }
 
   /**
