@@ -1,5 +1,6 @@
 /** What \`run\` does: reads the files, and checks them, tries them on the store, or keeps them until it is told to stop. */
-import { realpathSync } from "node:fs";
+import { mkdirSync } from "node:fs";
+import path from "node:path";
 import { isAzothError } from "../errors.ts";
 import { AzothDb } from "../index.ts";
 import type { Call } from "./action.ts";
@@ -61,6 +62,7 @@ export async function run(call: RunCall): Promise<void> {
     return await (options.check === true ? tellChecked(changed, output) : tellTrial(changed, call, output));
   }
   const location = storeLocation(call);
+  if (options.cwd !== undefined) mkdirSync(path.resolve(context.cwd, options.cwd), { recursive: true });
   await using db = await AzothDb.open(location, { clock: context.clock, ...storeOptions(sources) });
   const daemon = daemonOf(db);
   const after = await db.lastPosition();
@@ -85,19 +87,11 @@ function loadOptions({ context, options }: RunCall, users: Users): LoadOptions {
     timeZone: context.timeZone,
     tz: context.env["TZ"],
     preserveEnv,
-    cwd: cwd === undefined ? undefined : realPath(cwd),
+    cwd: cwd === undefined ? undefined : path.resolve(context.cwd, cwd),
     form: format === "crontab" ? "user" : format,
     sourceName: source,
     directory: context.cwd,
   };
-}
-
-function realPath(directory: string): string {
-  try {
-    return realpathSync(directory);
-  } catch {
-    throw new CliError("notFound", `There is no directory ${directory}.`, "Make it, or leave --cwd out.");
-  }
 }
 
 async function refuse(error: unknown, output: Output): Promise<never> {
@@ -162,6 +156,16 @@ async function tellStart({ changed, sources, location, call, output }: Start): P
     await output.line(dim(`store ${escapeControls(shownLocation(location))}; process ${process.pid}; Ctrl-C stops it`));
     const { timeZone } = call.context;
     for (const one of changed) await output.line(changeLine(one, timeZone));
+    const beside = besideIt(call);
+    await output.line(dim(`beside it: ${beside("tasks list")}, ${beside("events --follow")}`));
     await output.line();
   });
+}
+
+/** How to call another command on the same store, from the same place. */
+function besideIt({ options, context }: RunCall): (command: string) => string {
+  const [, program = ""] = process.argv;
+  const name = path.basename(program) === "main.js" ? `node ${path.relative(context.cwd, program)}` : "azoth-scheduler";
+  const store = options.store === undefined ? "" : ` --store ${shownLocation(options.store)}`;
+  return (command) => escapeControls(`${name}${store} ${command}`);
 }
