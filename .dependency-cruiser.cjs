@@ -148,6 +148,13 @@ const rules = [
     to: { path: "node_modules/(@types/)?pg/" },
   },
   {
+    name: "cli-packages-in-cli",
+    severity: "error",
+    comment: "Whoever uses the library loads nothing of the command line.",
+    from: { path: "^src/", pathNot: "^src/cli/" },
+    to: { path: "node_modules/(commander|jiti|picocolors|zod)/" },
+  },
+  {
     name: "standard-schema-as-types",
     severity: "error",
     comment: "@standard-schema/spec is an interface; nothing of it exists at run time.",

@@ -22,7 +22,7 @@ const onBoth: string[] = [
   "test/subscriptions/**/*.test.ts",
   "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz,hostile-names}.test.ts",
   "test/store/{backup,copy-log,deferred-keys,group-commit,hash-chain,interleaving,log,nested-writes}.test.ts",
-  "test/store/{open,other-processes,replay,sealing,transaction}.test.ts",
+  "test/store/{open,other-processes,replay,sealing,status,transaction}.test.ts",
 ];
 
 export default defineConfig({
@@ -30,6 +30,7 @@ export default defineConfig({
     // Tests see the source under the package's own name, so that they need no build.
     alias: [
       { find: /^azoth-scheduler$/, replacement: path("src/index.ts") },
+      { find: /^azoth-scheduler\/config$/, replacement: path("src/cli/config/index.ts") },
       { find: /^azoth-scheduler\/testing$/, replacement: path("src/testing/index.ts") },
     ],
   },

@@ -1,5 +1,5 @@
 /**
- * A monitor of this machine: what `npm start` runs.
+ * A monitor of this machine.
  *
  *   sample-machine (interval)    measures load, memory and disk, and returns the event `machine_sampled`
  *   per-minute (event handler)   folds each sample into the table `machine_minutes`, exactly once

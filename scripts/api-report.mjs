@@ -1,7 +1,7 @@
 /**
  * Holds the public names and types of one entry point to its report in etc/, so that no change of the API goes unseen.
  *
- *     node scripts/api-report.mjs index|testing [--write]
+ *     node scripts/api-report.mjs index|config|testing [--write]
  *
  * Reads dist; needs a build. `--write` accepts the present API.
  */
@@ -12,7 +12,7 @@ import { Extractor, ExtractorConfig, ExtractorLogLevel } from "@microsoft/api-ex
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const [entry, ...options] = process.argv.slice(2);
-const entries = { index: "dist/index.d.ts", testing: "dist/testing/index.d.ts" };
+const entries = { index: "dist/index.d.ts", config: "dist/cli/config/index.d.ts", testing: "dist/testing/index.d.ts" };
 if (!Object.hasOwn(entries, entry)) throw new Error(`The entry is one of ${Object.keys(entries).join(", ")}.`);
 if (!existsSync(join(root, entries[entry]))) throw new Error(`${entries[entry]} is missing: run npm run build first.`);
 

@@ -15,7 +15,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const tarball = ".build/package.tgz";
 const { values: options } = parseArgs({ options: { fix: { type: "boolean" }, results: { type: "string" } } });
 
-const apiReports = ["index", "testing"].map((entry) => ({
+const apiReports = ["index", "config", "testing"].map((entry) => ({
   name: `API report (${entry})`,
   run: ["node", "scripts/api-report.mjs", entry, ...(options.fix ? ["--write"] : [])],
 }));

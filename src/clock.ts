@@ -21,7 +21,7 @@ export interface Clock {
 /** One day. setTimeout fires at once past 2^31-1 ms (24.8 days), and clocks jump: no sleep is longer. */
 export const longestSleepMs = 86_400_000;
 
-/** The machine's clock. */
+/** The machine's clock: what a store takes if it is given no other. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep(ms, signal) {

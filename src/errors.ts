@@ -124,6 +124,14 @@ export const errorCatalogue = {
     "The store's directory or file cannot be created or written.",
     "Check that it exists, is a directory, and its permissions.",
   ],
+  STORE_NOT_FOUND: [
+    "There is no store at the location, and it was to be opened only if there is one.",
+    "Check the location, or open it without `create: false`.",
+  ],
+  STORE_OUTDATED: [
+    "The store was written by an older version of this library, and was to be opened only as it is.",
+    "Open it once without `migrate: false`.",
+  ],
   STORE_NOT_AZOTH: [
     "The file is a database of another program, or no database at all.",
     "Point to another directory, or move the file away.",

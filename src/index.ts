@@ -1,7 +1,7 @@
 /** Everything public, name by name. */
 
 export { type AesGcmKey, type AesGcmOptions, aesGcm } from "./aes-gcm.ts";
-export type { Clock } from "./clock.ts";
+export { type Clock, systemClock } from "./clock.ts";
 export type { Duration } from "./duration.ts";
 export { AzothError, type ErrorCode, errorCatalogue, isAzothError } from "./errors.ts";
 export { type PayloadCodec, Sealed } from "./payload-codec.ts";
@@ -9,7 +9,7 @@ export { cron } from "./schedule/cron.ts";
 export { immediate } from "./schedule/immediate.ts";
 export type { Instant } from "./schedule/instant.ts";
 export { interval } from "./schedule/interval.ts";
-export { nextOccurrences } from "./schedule/next-occurrences.ts";
+export { nextOccurrences, type UpcomingOccurrence, upcomingOccurrences } from "./schedule/next-occurrences.ts";
 export { oneTime } from "./schedule/one-time.ts";
 export type {
   CronSchedule,
@@ -39,8 +39,9 @@ export { copyLog } from "./store/copy-log.ts";
 export type { CopiedLog, CopyOptions, CopyProgress } from "./store/copying.ts";
 export type { PostgresClient, SqlRow, SqlValue } from "./store/engine.ts";
 export type { JoinedTransaction } from "./store/joined-transaction.ts";
-export type { LifecyclePayloads as LifecycleData, LogFilter, RecordedEvent } from "./store/log.ts";
+export type { LifecyclePayloads as LifecycleData, LogFilter, LogQuery, RecordedEvent } from "./store/log.ts";
 export type { ReplayOptions, ReplayProgress } from "./store/replay.ts";
+export type { SchedulerInstance, StoreStatus } from "./store/status.ts";
 export type { SystemEventData } from "./store/system-events.ts";
 export type { TaskExecution, TaskInfo } from "./store/task-info.ts";
 export type { ScheduledTask } from "./store/task-verbs.ts";

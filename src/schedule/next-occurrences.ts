@@ -5,7 +5,7 @@ import { type Instant, parseInstant } from "./instant.ts";
 import { readFields } from "../names.ts";
 import { nextOccurrence } from "./next-occurrence.ts";
 import { parseSchedule } from "./parse-schedule.ts";
-import type { Schedule } from "./schedule.ts";
+import type { ClockChange, Occurrence, Schedule } from "./schedule.ts";
 
 export interface NextOccurrencesOptions {
   /** Occurrences are strictly after this instant. */
@@ -16,12 +16,26 @@ export interface NextOccurrencesOptions {
 
 const mostOccurrences = 10_000;
 
+/** A coming occurrence, and what the zone's clock change does to it. */
+export interface UpcomingOccurrence {
+  readonly at: Date;
+  /** "gap": moved to the first instant after a gap of the clock; "overlap": the first of two passes is chosen. */
+  readonly dst?: ClockChange;
+  /** How many nominal times directly before this one are lost in a gap of more than three hours; absent if none. */
+  readonly dropped?: number;
+}
+
 /**
  * The next occurrences of a schedule, in order; fewer than `count` if the schedule ends before.
  * An immediate schedule is due at `after` itself; an interval without anchor begins there.
  * Throws INVALID_OPTION, INVALID_INSTANT and what `parseSchedule` throws.
  */
 export function nextOccurrences(schedule: Schedule, options: NextOccurrencesOptions): Date[] {
+  return upcomingOccurrences(schedule, options).map(({ at }) => at);
+}
+
+/** As {@link nextOccurrences}, and marks what clock changes do. Throws as that does. */
+export function upcomingOccurrences(schedule: Schedule, options: NextOccurrencesOptions): UpcomingOccurrence[] {
   const what = "The options of nextOccurrences";
   const { after, count = 1 } = readFields<NextOccurrencesOptions>(options, ["after", "count"], what, "INVALID_OPTION");
   if (!Number.isInteger(count) || count < 1 || count > mostOccurrences) {
@@ -30,13 +44,14 @@ export function nextOccurrences(schedule: Schedule, options: NextOccurrencesOpti
   }
   const afterMs = parseInstant(after, "after");
   const checked = parseSchedule(schedule);
-  if (checked.kind === "immediate") return [new Date(afterMs)];
-  const dates: Date[] = [];
-  for (let fromMs = afterMs; dates.length < count; ) {
-    const next = nextOccurrence(checked, fromMs);
+  if (checked.kind === "immediate") return [{ at: new Date(afterMs) }];
+  const upcoming: UpcomingOccurrence[] = [];
+  for (let fromMs = afterMs; upcoming.length < count; ) {
+    const next: Occurrence | undefined = nextOccurrence(checked, fromMs);
     if (next === undefined) break;
-    fromMs = next.atMs;
-    dates.push(new Date(fromMs));
+    const { atMs, ...change } = next;
+    upcoming.push({ at: new Date(atMs), ...change });
+    fromMs = atMs;
   }
-  return dates;
+  return upcoming;
 }

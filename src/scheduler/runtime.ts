@@ -4,7 +4,7 @@
  *   start()   registers, then runs the task loop, the heartbeat, and one loop per event handler
  *   stop()    takes nothing more; waits for handlers; fires their signals; releases the rest; unregisters
  */
-import { systemClock } from "../clock.ts";
+import { sleepThrough, systemClock } from "../clock.ts";
 import { AzothError } from "../errors.ts";
 import type { FailureListener, StoreCore } from "../store/store-core.ts";
 import type { Work } from "../store/work.ts";
@@ -49,6 +49,8 @@ export class Runtime {
   #stopListening: () => void = () => {};
   #resolveStopped: () => void = () => {};
   #stopping: Promise<void> | undefined;
+  /** Aborts when running handlers are to be waited for no longer. */
+  readonly #hurry = new AbortController();
   /** Called on each report while stopping. */
   #onSettled: (() => void) | undefined;
 
@@ -125,15 +127,23 @@ export class Runtime {
     for (const ticker of this.#tickers) ticker.start();
   }
 
-  stop(): Promise<void> {
-    this.#stopping ??= this.#shutDown().finally(() => this.#resolveStopped());
+  /** Called again, it can only shorten the wait. */
+  stop(gracePeriodMs?: number): Promise<void> {
+    const { core, settings } = this.#options;
+    if (this.#stopping !== undefined && gracePeriodMs !== undefined) {
+      void sleepThrough(core.clock, gracePeriodMs, this.#hurry.signal).then(() => this.#hurry.abort());
+    }
+    this.#stopping ??= this.#shutDown(gracePeriodMs ?? settings.gracePeriodMs).finally(() => {
+      this.#hurry.abort();
+      this.#resolveStopped();
+    });
     return this.#stopping;
   }
 
-  async #shutDown(): Promise<void> {
+  async #shutDown(gracePeriodMs: number): Promise<void> {
     const { settings, telemetry } = this.#options;
     const givenBack = await this.#giveBackClaimed();
-    await this.#settled(settings.gracePeriodMs);
+    await this.#settled(gracePeriodMs, this.#hurry.signal);
     const reason = new AzothError("SHUTTING_DOWN", "The scheduler is stopping.");
     this.#executor.stop(() => reason);
     await this.#settled(Math.min(settleMs, settings.gracePeriodMs));
@@ -156,14 +166,15 @@ export class Runtime {
   }
 
   /** Resolves when no handler runs any more, at the latest after `ms`. */
-  async #settled(ms: number): Promise<void> {
+  async #settled(ms: number, hurry?: AbortSignal): Promise<void> {
     const { clock } = this.#options.core;
     const settled = new AbortController();
+    const early = hurry === undefined ? settled.signal : AbortSignal.any([settled.signal, hurry]);
     this.#onSettled = () => {
       if (this.#executor.running.length === 0) settled.abort();
     };
     this.#onSettled();
-    await clock.sleep(ms, settled.signal);
+    await sleepThrough(clock, ms, early);
     this.#onSettled = undefined;
   }
 

@@ -1,6 +1,7 @@
 /** Scheduler: the facade. Task management, the runtime's start and end, and event handlers; every rule is elsewhere. */
 import os from "node:os";
 import { parseSignal } from "../abort-signal.ts";
+import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote, within } from "../errors.ts";
 import { maxTasksPerCall } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
@@ -227,9 +228,18 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
   /**
    * Stops: takes nothing more, waits for running tasks up to the grace period, then fires their signals, and
    * releases what is left, so that it runs again soon. Resolves when all is recorded; does nothing if it is not running.
+   * @param options `gracePeriod` stands for that of the scheduler; while it stops, another call can shorten the wait
+   * @throws AzothError INVALID_OPTION, INVALID_DURATION
    */
-  async stop(): Promise<void> {
-    await this.#runtime?.stop();
+  async stop(options: { readonly gracePeriod?: Duration } = {}): Promise<void> {
+    const { gracePeriod } = readFields<typeof options>(
+      options,
+      ["gracePeriod"],
+      "The options of stop",
+      "INVALID_OPTION",
+    );
+    const ms = gracePeriod === undefined ? undefined : parseDuration(gracePeriod, { what: "gracePeriod" });
+    await this.#runtime?.stop(ms);
   }
 
   [Symbol.asyncDispose](): Promise<void> {

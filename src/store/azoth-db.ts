@@ -10,10 +10,19 @@ import { type Random, systemRandom } from "../random.ts";
 import type { ChainHead } from "./chain.ts";
 import { copyAtWork } from "./copying.ts";
 import type { Engine, SqlRow, SqlValue } from "./engine.ts";
-import { type LogFilter, logFilterKeys, parseLogFilter, type RecordedEvent, readLog } from "./log.ts";
+import {
+  type LogFilter,
+  type LogQuery,
+  logFilterKeys,
+  parseLogFilter,
+  parseLogQuery,
+  type RecordedEvent,
+  readLog,
+} from "./log.ts";
 import { makeStoreFile, openEngine } from "./open.ts";
 import { type ReplayOptions, rebuild } from "./replay.ts";
 import { Sealer } from "./sealer.ts";
+import { readStatus, type StoreStatus } from "./status.ts";
 import { StoreCore } from "./store-core.ts";
 import { followLog } from "./subscription.ts";
 import { runTransaction, type Transaction } from "./transaction.ts";
@@ -21,6 +30,13 @@ import { type Verification, type VerifyOptions, verify } from "./verify.ts";
 
 /** Options of {@link AzothDb.open}. */
 export interface AzothDbOptions {
+  /** Whether to make the store if it is not there; if not, opening it is refused with STORE_NOT_FOUND. Defaults to true. */
+  readonly create?: boolean;
+  /**
+   * Whether to bring the tables of an older version up to date; if not, opening them is refused with STORE_OUTDATED.
+   * Defaults to true.
+   */
+  readonly migrate?: boolean;
   /**
    * "full": a commit is on disk (fsync) before it is acknowledged. "normal": a power cut may lose the last moments,
    * a crash of the process nothing. Defaults to "full".
@@ -65,6 +81,8 @@ export interface AzothDbOptions {
 }
 
 const optionKeys = [
+  "create",
+  "migrate",
   "durability",
   "busyTimeout",
   "transactionTimeout",
@@ -130,10 +148,10 @@ export class AzothDb implements AsyncDisposable {
   }
 
   /**
-   * Opens a store, and makes it if it is not there.
+   * Opens a store, and makes it if it is not there, unless the options say otherwise.
    * @param location a directory (the file is `azoth.db` in it), an existing store file, ":memory:" for a store that ends
    * with the process, or a URL such as "postgres://user:password@host:5432/database"
-   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, STORE_UNREACHABLE, DRIVER_MISSING, CODEC_FAILED
+   * @throws AzothError INVALID_LOCATION, INVALID_OPTION, STORE_NOT_FOUND, STORE_OUTDATED, STORE_NOT_WRITABLE, STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_CORRUPT, STORE_BUSY, STORE_UNREACHABLE, DRIVER_MISSING, CODEC_FAILED
    */
   static async open(location: string, options: AzothDbOptions = {}): Promise<AzothDb> {
     const given = readFields<AzothDbOptions>(options, optionKeys, "The options of AzothDb.open", "INVALID_OPTION");
@@ -147,8 +165,10 @@ export class AzothDb implements AsyncDisposable {
         `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`,
       );
     }
-    if (typeof hashChain !== "boolean") {
-      throw new AzothError("INVALID_OPTION", `hashChain must be true or false, and is ${quote(hashChain)}.`);
+    const { create = true, migrate = true } = given;
+    for (const [what, value] of Object.entries({ hashChain, create, migrate })) {
+      if (typeof value === "boolean") continue;
+      throw new AzothError("INVALID_OPTION", `${what} must be true or false, and is ${quote(value)}.`);
     }
     readSafely("An option of AzothDb.open", "INVALID_OPTION", () => checkSources(given));
     const { transactionTimeout = "5s", noticeInterval = "50ms", busyTimeout = "10s" } = given;
@@ -160,6 +180,8 @@ export class AzothDb implements AsyncDisposable {
     const { schema, maxConnections } = given;
     const payloadCodec = await prepareCodec(given.payloadCodec);
     const engine = await openEngine(location, {
+      create,
+      migrate,
       durability,
       busyTimeoutMs,
       transactionTimeoutMs,
@@ -196,9 +218,9 @@ export class AzothDb implements AsyncDisposable {
     return this.#core.engine.reads.query(sql, parameters);
   }
 
-  /** Reads the log to its present end, in order. @throws AzothError INVALID_FILTER */
-  readLog(filter: LogFilter = {}): AsyncIterable<RecordedEvent> {
-    return readLog(this.#core, parseLogFilter(filter));
+  /** Reads the log to its present end, in order, or from there backwards. @throws AzothError INVALID_FILTER */
+  readLog(filter: LogQuery = {}): AsyncIterable<RecordedEvent> {
+    return readLog(this.#core, parseLogQuery(filter));
   }
 
   /**
@@ -228,6 +250,19 @@ export class AzothDb implements AsyncDisposable {
    */
   verify(options: VerifyOptions = {}): Promise<Verification> {
     return verify(this.#core, options);
+  }
+
+  /** Where the store stands: its size, its schema, and the schedulers that are at work on it. */
+  status(): Promise<StoreStatus> {
+    return readStatus(this.#core);
+  }
+
+  /**
+   * What somebody changed of the store's own tables, a sentence for each difference; empty if nothing. Null on
+   * PostgreSQL if this user may make no schema to compare with.
+   */
+  async schemaDrift(): Promise<readonly string[] | null> {
+    return await this.#core.engine.reads.schemaDrift();
   }
 
   /**

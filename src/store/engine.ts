@@ -255,6 +255,10 @@ export interface EngineReads {
   query(sql: string, parameters: readonly SqlValue[]): Promise<SqlRow[]>;
   /** Tells whether the stored file contradicts itself: its first finding, or null. */
   checkIntegrity(): Promise<string | null>;
+  /** The number of the last migration, and what the database takes on the disk. */
+  describe(): Promise<{ readonly schemaVersion: number; readonly bytes: number }>;
+  /** A sentence for each difference between the tables and what this code makes; null if this user may not compare them. */
+  schemaDrift(): Promise<readonly string[] | null>;
   /** The numbers given out. */
   counters(): Promise<ReadCounters>;
   /** Runs `work` on reads of one moment. It occupies a connection until it has ended. */

@@ -48,6 +48,12 @@ export interface LogFilter {
   readonly until?: Instant;
 }
 
+/** Which events to read, and from which end. */
+export interface LogQuery extends LogFilter {
+  /** Reads from the end of the log backwards, to `after`. Defaults to false. */
+  readonly latestFirst?: boolean;
+}
+
 /** The keys of {@link LogFilter}. */
 export const logFilterKeys: readonly string[] = ["after", "taskId", "eventTypes", "since", "until"];
 
@@ -117,6 +123,15 @@ export function parseLogFilter(filter: LogFilter): EventQuery {
   };
 }
 
+/** As {@link parseLogFilter}, with the end to read from. @throws AzothError INVALID_FILTER */
+export function parseLogQuery(query: LogQuery): EventQuery {
+  const keys = [...logFilterKeys, "latestFirst"];
+  const { latestFirst = false, ...filter } = readFields<LogQuery>(query, keys, "The log filter", "INVALID_FILTER");
+  if (typeof latestFirst !== "boolean") throw invalid(`has latestFirst: ${quote(latestFirst)}, which is no boolean`);
+  const parsed = parseLogFilter(filter);
+  return latestFirst ? { ...parsed, beforePosition: Number.MAX_SAFE_INTEGER } : parsed;
+}
+
 function parseEventTypes(eventTypes: readonly string[] | undefined): readonly string[] | undefined {
   if (eventTypes === undefined) return undefined;
   if (!Array.isArray(eventTypes)) throw invalid(`has eventTypes: ${quote(eventTypes)}, which is no array of strings`);
@@ -140,12 +155,16 @@ export async function* readLog(
   { engine, sealing }: StoreCore,
   query: EventQuery,
 ): AsyncGenerator<RecordedEvent, ReadTo> {
-  let { afterPosition } = query;
+  let next = query;
   for (;;) {
-    const page = await engine.reads.readEvents({ ...query, afterPosition });
+    const page = await engine.reads.readEvents(next);
     for (const event of page.events) yield recordedEvent(event, sealing);
-    afterPosition = page.scannedTo;
-    if (page.end) return { position: afterPosition, held: page.held };
+    const { scannedTo } = page;
+    if (page.end) return { position: scannedTo, held: page.held };
+    next =
+      query.beforePosition === undefined
+        ? { ...query, afterPosition: scannedTo }
+        : { ...query, beforePosition: scannedTo };
     // Pages come from memory or a local file: without this, a long read would starve everything else.
     await yieldToEventLoop();
   }

@@ -4,6 +4,10 @@ import type { Clock } from "../clock.ts";
 import type { Engine } from "./engine.ts";
 
 export interface OpenEngineOptions {
+  /** Whether to make the store if it is not there. Defaults to true. */
+  readonly create?: boolean;
+  /** Whether to bring an older one up to date. Defaults to true. */
+  readonly migrate?: boolean;
   readonly durability: "full" | "normal";
   readonly busyTimeoutMs: number;
   readonly transactionTimeoutMs: number;
@@ -57,8 +61,10 @@ export async function openEngine(location: string, options: OpenEngineOptions): 
     );
   }
   const { openSqlite } = await import("../engines/sqlite/sqlite-engine.ts");
-  const { durability, busyTimeoutMs, sqliteDriver } = options;
+  const { create = true, migrate = true, durability, busyTimeoutMs, sqliteDriver } = options;
   return await openSqlite(location, {
+    create,
+    migrate,
     durability,
     busyTimeoutMs,
     ...(sqliteDriver === undefined ? {} : { driver: sqliteDriver as never }),

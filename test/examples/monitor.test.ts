@@ -1,4 +1,4 @@
-/** The monitor as `npm start` runs it: what it shows, how it stops, and that a kill in the middle costs and doubles nothing. */
+/** The monitor example: what it shows, how it stops, and that a kill in the middle costs and doubles nothing. */
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

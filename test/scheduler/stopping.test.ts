@@ -102,6 +102,24 @@ describe("stop", () => {
     expect((await typesOf(kit, "task")).at(-1)).toBe("TaskReleased");
   });
 
+  test("waits for as long as it is told, and no longer if it is told again", async () => {
+    const reasons: string[] = [];
+    await using kit = await createTestScheduler({ handlers: [lasting("8h", true, reasons)], gracePeriod: "10s" });
+    await kit.scheduler.scheduleTask(once);
+    await kit.settle();
+    const stopping = kit.scheduler.stop({ gracePeriod: "2h" });
+    // Without a time it only waits along.
+    const waiting = kit.scheduler.stop();
+    await kit.advance("1h");
+    expect(reasons).toEqual([]);
+    const hurried = kit.scheduler.stop({ gracePeriod: "30s" });
+    await kit.advance("30s");
+    expect(reasons).toEqual(["SHUTTING_DOWN"]);
+    await Promise.all([stopping, waiting, hurried]);
+    expect((await typesOf(kit, "task")).at(-1)).toBe("TaskReleased");
+    await expect(kit.scheduler.stop({ gracePeriod: "soon" })).rejects.toMatchObject({ code: "INVALID_DURATION" });
+  });
+
   test("twice, or before a start, does nothing", async () => {
     await using kit = await createTestScheduler({ handlers: [idle] });
     await Promise.all([kit.scheduler.stop(), kit.scheduler.stop()]);

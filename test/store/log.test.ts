@@ -78,7 +78,9 @@ describe("readLog", () => {
           (eventTypes === undefined || eventTypes.includes(event.eventType)) &&
           event.recordedAt.getTime() >= sinceMs &&
           event.recordedAt.getTime() < untilMs;
-        expect(await eventsOf(db, filter)).toEqual(all.filter(matches));
+        const found = all.filter(matches);
+        expect(await eventsOf(db, filter)).toEqual(found);
+        expect(await eventsOf(db, { ...filter, latestFirst: true })).toEqual(found.toReversed());
       }),
       { numRuns: engineUnderTest === "sqlite" ? 150 : 75 },
     );
@@ -151,11 +153,30 @@ describe("readLog", () => {
     { since: new Date(Number.NaN) },
     { since: 2, until: 1 },
     { position: 1 },
+    { latestFirst: 1 },
     null,
     5,
     [[]],
     "all",
   ];
+
+  test("reads a long log from its end, and no further than it is asked for", async () => {
+    const db = await openStore();
+    await appendMany(db, 6_000, (index) => (index === 3 ? "rare" : "often"));
+    const rare = await eventsOf(db, { eventTypes: ["rare"], latestFirst: true });
+    expect(rare).toMatchObject([{ eventType: "rare" }]);
+    const last = await db.lastPosition();
+    for await (const { position } of db.readLog({ latestFirst: true })) {
+      expect(position).toBe(last);
+      break;
+    }
+  });
+
+  test("a subscription follows the log in one direction only", async () => {
+    const db = await openStore();
+    const backwards = { latestFirst: true } as LogFilter;
+    expect(() => db.subscribe(backwards)).toThrow(expect.objectContaining({ code: "INVALID_FILTER" }));
+  });
 
   test("refuses filters that are none", async () => {
     const db = await openStore();

@@ -1,12 +1,14 @@
 /** Opening and closing a store, wherever it is: its options, and what is refused once it is closed. */
+import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isAzothError } from "../../src/errors.ts";
 import { immediate } from "../../src/schedule/immediate.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { AzothDb, type AzothDbOptions } from "../../src/store/azoth-db.ts";
-import { newLocation } from "../engine-under-test.ts";
+import { engineUnderTest, newLocation } from "../engine-under-test.ts";
 import { eventsOf, openStore, scratchDirectory } from "./scratch-stores.ts";
+import { tamper } from "./tampering.ts";
 
 test("a store is made whole by one of many who open it at once", async () => {
   const location = await newLocation({ shared: true });
@@ -30,6 +32,8 @@ describe("options", () => {
     [{ clock: { now: () => 0 } }, "INVALID_OPTION"],
     [{ random: 0.5 }, "INVALID_OPTION"],
     [{ sqliteDriver: {} }, "INVALID_OPTION"],
+    [{ create: "no" }, "INVALID_OPTION"],
+    [{ migrate: 0 }, "INVALID_OPTION"],
   ])("%o are refused", async (options, code) => {
     const opened = AzothDb.open(await newLocation(), options);
     await expect(opened).rejects.toMatchObject({ name: "AzothError", code });
@@ -52,6 +56,35 @@ describe("options", () => {
       await expect(append).rejects.toMatchObject({ code: "PAYLOAD_TOO_LARGE" });
     }
     expect(await db.lastPosition()).toBe(2);
+  });
+});
+
+describe("a store that is opened only if it is there", () => {
+  test("is not made", async () => {
+    const location = await newLocation({ shared: true });
+    const place = engineUnderTest === "sqlite" ? join(location, "deeper", "data") : location;
+    for (const _ of [1, 2]) {
+      await expect(AzothDb.open(place, { create: false })).rejects.toMatchObject({ code: "STORE_NOT_FOUND" });
+    }
+    if (engineUnderTest === "sqlite") expect(readdirSync(location)).toEqual([]);
+    await openStore(place);
+    const db = await openStore(place, { create: false, migrate: false });
+    expect(await db.lastPosition()).toBe(0);
+  });
+
+  test("is not brought up to date unless it may be", async () => {
+    const location = await newLocation({ shared: true });
+    const db = await openStore(location);
+    const { schemaVersion } = await db.status();
+    await db.close();
+    const older = schemaVersion - 1;
+    const set = { sqlite: `PRAGMA user_version = ${older}`, postgres: `UPDATE azoth_schema SET version = ${older}` };
+    await tamper(location, set[engineUnderTest]);
+    const refused = AzothDb.open(location, { migrate: false });
+    await expect(refused).rejects.toMatchObject({
+      code: "STORE_OUTDATED",
+      details: { version: older, known: schemaVersion },
+    });
   });
 });
 

@@ -24,12 +24,16 @@ import { parsePlace, type Place } from "./place.ts";
 import { codeOf, isDriverError, isLockTimeout, isUnreachable, storeError } from "./postgres-errors.ts";
 import { PostgresReads } from "./postgres-reads.ts";
 import { PostgresTransaction } from "./postgres-transaction.ts";
-import { migrate } from "./schema.ts";
+import { migrate, migrations } from "./schema.ts";
 import type { ClientSession, Session } from "./session.ts";
 import { SettledLog } from "./settled.ts";
 import { brokenRuleError } from "./user-sql.ts";
 
 export interface PostgresOptions {
+  /** Whether to make the store if it is not there. Defaults to true. */
+  readonly create?: boolean;
+  /** Whether to bring an older one up to date. Defaults to true. */
+  readonly migrate?: boolean;
   /** "full": each commit is on disk before it is acknowledged. "normal": a crash of the server may lose the last moments. */
   readonly durability: "full" | "normal";
   /** How long to wait for what another transaction holds. */
@@ -119,7 +123,8 @@ class PostgresEngine implements Engine {
   }
 
   async prepare(): Promise<void> {
-    await migrate(this.#connections, this.#place);
+    const { create = true, migrate: mayMigrate = true } = this.#options;
+    await migrate(this.#connections, this.#place, migrations, { create, migrate: mayMigrate });
     await this.#connections.use("core", (session) => this.#clockOffset.refresh(session));
   }
 

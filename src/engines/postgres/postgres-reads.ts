@@ -28,6 +28,7 @@ import { lastPosition, type LogReading, readEvents, readTaskEvents } from "./eve
 import type { Names } from "./names.ts";
 import type { Place } from "./place.ts";
 import { isDriverError, storeError } from "./postgres-errors.ts";
+import { describe, schemaDrift } from "./schema-shape.ts";
 import type { ClientSession, Session } from "./session.ts";
 import type { SettledLog } from "./settled.ts";
 import { completeTasks } from "../task-columns.ts";
@@ -145,6 +146,15 @@ export class PostgresReads implements EngineReads {
 
   checkIntegrity(): Promise<string | null> {
     return this.#snapshot((session) => findContradiction(session, this.#schema));
+  }
+
+  describe(): Promise<{ schemaVersion: number; bytes: number }> {
+    return this.#read(() => describe(this.#core, this.#options.place));
+  }
+
+  schemaDrift(): Promise<string[] | null> {
+    const { connections, place } = this.#options;
+    return this.#read(() => connections.use("user", (session) => schemaDrift(session, place)));
   }
 
   counters(): Promise<ReadCounters> {

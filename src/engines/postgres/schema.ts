@@ -142,16 +142,27 @@ const lockTryMs = 200;
 const lockPauseMs = 300;
 const lockPatienceMs = 60_000;
 
+/** What may be done to a schema. */
+export interface MayChange {
+  /** Whether to make it if it is not there. */
+  readonly create: boolean;
+  /** Whether to bring an older one up to date. */
+  readonly migrate: boolean;
+}
+
 /**
  * Brings the schema up to date, and makes it if it is not there.
- * @throws AzothError STORE_TOO_NEW, STORE_NOT_AZOTH, STORE_BUSY
+ * @throws AzothError STORE_TOO_NEW, STORE_NOT_AZOTH, STORE_BUSY; STORE_NOT_FOUND, STORE_OUTDATED if it may not
  */
 export async function migrate(
   connections: Connections,
   place: Place,
   known: readonly Migration[] = migrations,
+  mayChange: MayChange = { create: true, migrate: true },
 ): Promise<void> {
-  if (isCurrent(await connections.use("core", (session) => readStand(session, place)), known, place)) return;
+  const stand = await connections.use("core", (session) => readStand(session, place));
+  if (isCurrent(stand, known, place)) return;
+  refuseChange(stand, known, place, mayChange);
   const startedAtMs = systemClock.now();
   for (;;) {
     try {
@@ -165,6 +176,17 @@ export async function migrate(
       }
     }
     await systemClock.sleep(lockPauseMs);
+  }
+}
+
+/** @throws AzothError STORE_NOT_FOUND, STORE_OUTDATED */
+function refuseChange(stand: Stand | null, known: readonly Migration[], place: Place, mayChange: MayChange): void {
+  if (stand === null && !mayChange.create) {
+    throw new AzothError("STORE_NOT_FOUND", `There is no store at ${place.shown}.`);
+  }
+  if (stand !== null && !mayChange.migrate) {
+    const message = `The store at ${place.shown} has schema ${stand.version}, and this version of azoth-scheduler needs ${known.length}.`;
+    throw new AzothError("STORE_OUTDATED", message, { details: { version: stand.version, known: known.length } });
   }
 }
 

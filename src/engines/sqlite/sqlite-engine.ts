@@ -20,6 +20,10 @@ import type { RunningTasks } from "./task-rows.ts";
 import { checkAndMigrate, openError, prepareStoreFile } from "./store-file.ts";
 
 export interface SqliteOptions {
+  /** Whether to make the store if it is not there. Defaults to true. */
+  readonly create?: boolean;
+  /** Whether to bring an older one up to date. Defaults to true. */
+  readonly migrate?: boolean;
   /** "full": each commit is on disk (fsync) before it is acknowledged. "normal": a power cut may lose the last commits. */
   readonly durability: "full" | "normal";
   /** How long to wait for another process's transaction. */
@@ -43,7 +47,8 @@ export async function openSqlite(location: string, options: SqliteOptions): Prom
     return new SqliteEngine(prepareStoreFile(directory, driver), { ...options, driver, synchronous: "OFF", discard });
   }
   const synchronous = options.durability === "full" ? "FULL" : "NORMAL";
-  return new SqliteEngine(prepareStoreFile(location, driver), { ...options, driver, synchronous });
+  const file = prepareStoreFile(location, driver, { create: options.create ?? true });
+  return new SqliteEngine(file, { ...options, driver, synchronous });
 }
 
 /**
@@ -105,7 +110,7 @@ class SqliteEngine implements Engine {
     };
     try {
       this.#writer = connect();
-      checkAndMigrate(this.#writer, file);
+      checkAndMigrate(this.#writer, file, { migrate: options.migrate ?? true });
       this.#writer.exec(
         `PRAGMA journal_mode = WAL; PRAGMA synchronous = ${options.synchronous}; PRAGMA wal_autocheckpoint = ${checkpointPages}; PRAGMA busy_timeout = 0`,
       );

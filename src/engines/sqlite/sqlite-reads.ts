@@ -27,6 +27,7 @@ import { lastPosition, readEvents, readLogged, readTaskEvents } from "./event-ro
 import type { Names } from "./names.ts";
 import type { OpenFiles } from "./open-files.ts";
 import { completeTasks } from "../task-columns.ts";
+import { describe, schemaDrift } from "./schema-shape.ts";
 import { storeError } from "./sqlite-errors.ts";
 import { TaskRows } from "./task-rows.ts";
 import { queryUserSql } from "./user-sql.ts";
@@ -138,6 +139,14 @@ export class SqliteReads implements EngineReads {
   /** Resolves when no other thread has the file open. */
   async settle(): Promise<void> {
     await Promise.allSettled(this.#checks);
+  }
+
+  describe(): Promise<{ schemaVersion: number; bytes: number }> {
+    return this.#read(() => describe(this.#connection));
+  }
+
+  schemaDrift(): Promise<string[]> {
+    return this.#read(() => schemaDrift(this.#connection, this.#place.driver));
   }
 
   counters(): Promise<ReadCounters> {

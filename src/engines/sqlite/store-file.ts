@@ -15,13 +15,19 @@ import { sqliteCode, storeError } from "./sqlite-errors.ts";
 /** The file in a store's directory. */
 const fileName = "azoth.db";
 
-/** Resolves a location (a directory, or an existing file) to the store's file, and makes it if it is not there. */
-export function prepareStoreFile(location: string, driver: SqliteDriver): string {
+/**
+ * Resolves a location (a directory, or an existing file) to the store's file, and makes it if it is not there.
+ * @throws AzothError STORE_NOT_FOUND if it is not to be made, and why it could not be
+ */
+export function prepareStoreFile(location: string, driver: SqliteDriver, { create } = { create: true }): string {
   try {
     const stat = fs.statSync(location, { throwIfNoEntry: false });
-    if (stat === undefined) makeDirectory(path.resolve(location));
     const file = stat?.isFile() === true ? path.resolve(location) : path.resolve(location, fileName);
-    if (!fs.existsSync(file)) createStoreFile(file, driver);
+    if (!fs.existsSync(file)) {
+      if (!create) throw new AzothError("STORE_NOT_FOUND", `There is no store at ${quote(location)}.`);
+      if (stat === undefined) makeDirectory(path.resolve(location));
+      createStoreFile(file, driver);
+    }
     refuseOtherThanFile(file);
     refuseTruncated(file);
     fs.accessSync(file, fs.constants.R_OK | fs.constants.W_OK);
@@ -138,8 +144,15 @@ function readHeader(file: string): Buffer {
   }
 }
 
-/** Refuses a file of another program or a newer version, and migrates an older one. */
-export function checkAndMigrate(connection: Connection, file: string): void {
+/**
+ * Refuses a file of another program or a newer version, and migrates an older one.
+ * @throws AzothError STORE_NOT_AZOTH, STORE_TOO_NEW, STORE_OUTDATED if it is not to be migrated
+ */
+export function checkAndMigrate(
+  connection: Connection,
+  file: string,
+  { migrate: mayMigrate }: { readonly migrate: boolean },
+): void {
   const id = Number(connection.get<{ application_id: number }>("PRAGMA application_id")?.application_id);
   if (id !== applicationId) {
     throw new AzothError(
@@ -157,6 +170,13 @@ export function checkAndMigrate(connection: Connection, file: string): void {
     );
   }
   if (version === schemaVersion) return;
+  if (!mayMigrate) {
+    throw new AzothError(
+      "STORE_OUTDATED",
+      `${quote(file)} has schema version ${version}, and this version of azoth-scheduler needs ${schemaVersion}.`,
+      { details: { version, known: schemaVersion } },
+    );
+  }
   connection.exec("BEGIN IMMEDIATE");
   try {
     migrate(connection, readVersion());

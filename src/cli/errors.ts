@@ -1,0 +1,80 @@
+/** What went wrong, as a person and as a program are told of it. A stack is shown only to those who ask. */
+import { AzothError, errorCatalogue, isAzothError } from "../index.ts";
+import { type ExitName, exitOf } from "./exit-codes.ts";
+import { escapeControls } from "./text.ts";
+
+/** An error of the command line itself. */
+export class CliError extends Error {
+  override readonly name = "CliError";
+  readonly exit: ExitName;
+  /** What to do about it. */
+  readonly hint: string | undefined;
+
+  constructor(exit: ExitName, message: string, hint?: string) {
+    super(message);
+    this.exit = exit;
+    this.hint = hint;
+  }
+}
+
+/** Thrown by a command that has said everything, and ends in another way than well. */
+export class Ended extends Error {
+  override readonly name = "Ended";
+  readonly exit: ExitName;
+
+  constructor(exit: ExitName) {
+    super(exit);
+    this.exit = exit;
+  }
+}
+
+/** An error as it is told. */
+export interface Told {
+  readonly exit: ExitName;
+  /** Of the library's errors: the code in docs/errors.md. */
+  readonly code?: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+export function tell(error: unknown): Told {
+  if (error instanceof CliError) {
+    return { exit: error.exit, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+  }
+  if (isAzothError(error)) {
+    const [, mend] = errorCatalogue[error.code];
+    return { exit: exitOf(error.code), code: error.code, message: error.message, hint: hints[error.code] ?? mend };
+  }
+  return { exit: "failed", message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
+}
+
+/** Where the command line has another way to mend it than a program. */
+const hints: Partial<Record<AzothError["code"], string>> = {
+  STORE_NOT_FOUND: "Name another place with --store or AZOTH_STORE, or make a store with `azoth-scheduler init`.",
+  STORE_OUTDATED: "Bring it up to date with `azoth-scheduler migrate`; make a backup first.",
+  TASK_NOT_FOUND: "See `azoth-scheduler tasks list`.",
+  TASK_FINISHED: "Run it once more with `azoth-scheduler tasks run-now`.",
+  TASK_PAUSED: "Resume it first with `azoth-scheduler tasks resume`.",
+  TASK_CANCELLED: "Schedule it again with `azoth-scheduler tasks schedule`.",
+  DEAD_LETTER_NOT_FOUND: "See `azoth-scheduler dead-letters list`.",
+};
+
+/** The lines for a person; with the stack and its causes if `stack` is set. */
+export function errorLines(error: unknown, { stack }: { readonly stack: boolean }): readonly string[] {
+  const { code, message, hint } = tell(error);
+  const lines = [`error: ${withoutPassword(message)}${code === undefined ? "" : ` (${code})`}`];
+  if (hint !== undefined && !message.includes(hint)) lines.push(`  ${hint}`);
+  if (stack) lines.push(...stackLines(error));
+  return lines.map(escapeControls);
+}
+
+function stackLines(error: unknown): readonly string[] {
+  if (!(error instanceof Error)) return [];
+  const own = withoutPassword(error.stack ?? "").split("\n");
+  return error.cause === undefined ? own : [...own, "caused by:", ...stackLines(error.cause)];
+}
+
+/** Hides the password of every URL in a text. */
+export function withoutPassword(text: string): string {
+  return text.replace(/(:\/\/[^\s:/?#@]*):[^\s/?#]*@/gu, "$1:***@").replace(/([?&]password=)[^\s&#]*/giu, "$1***");
+}
