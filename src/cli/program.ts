@@ -1,9 +1,18 @@
 /** The commands together: `azoth-scheduler` as it is parsed, documented and completed. */
 import { Command, CommanderError } from "commander";
 import type { GlobalOptions } from "./action.ts";
+import { addBackup } from "./commands/backup.ts";
+import { addCompletion } from "./commands/completion.ts";
+import { addDeadLetters } from "./commands/dead-letters.ts";
+import { addDoctor } from "./commands/doctor.ts";
+import { addEvents } from "./commands/events.ts";
+import { addExplain } from "./commands/explain.ts";
+import { addHistory } from "./commands/history.ts";
+import { addMaintenance } from "./commands/maintain.ts";
 import { addNext } from "./commands/next.ts";
 import { addRun } from "./commands/run.ts";
 import { addStats } from "./commands/stats.ts";
+import { addTasks } from "./commands/tasks.ts";
 import type { Context } from "./context.ts";
 import { Ended, errorLines, tell, withoutPassword } from "./errors.ts";
 import { type ExitName, exitCodes } from "./exit-codes.ts";
@@ -14,7 +23,20 @@ import { defaultStore, storeVariable } from "./store.ts";
 export type AddCommand = (program: Command, context: Context) => void;
 
 /** In the order of the help. */
-const commands: readonly AddCommand[] = [addRun, addNext, addStats];
+const commands: readonly AddCommand[] = [
+  addRun,
+  addTasks,
+  addHistory,
+  addExplain,
+  addEvents,
+  addNext,
+  addStats,
+  addDeadLetters,
+  addMaintenance,
+  addBackup,
+  addDoctor,
+  addCompletion,
+];
 
 export const programName = "azoth-scheduler";
 

@@ -1,4 +1,4 @@
-/** Instants and lengths of time as people read them. */
+/** Instants, lengths of time and sizes as people read them. */
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
@@ -96,4 +96,12 @@ export function relative(instant: Date, now: number): string {
   const ms = instant.getTime() - now;
   if (Math.abs(ms) < 1_000) return "now";
   return ms > 0 ? `in ${duration(ms)}` : `${duration(-ms)} ago`;
+}
+
+/** "512 B", "1.4 MB". */
+export function bytesText(bytes: number): string {
+  const names = ["B", "kB", "MB", "GB", "TB"];
+  const step = bytes < 1_000 ? 0 : Math.min(names.length - 1, Math.floor(Math.log10(bytes) / 3));
+  const value = bytes / 1_000 ** step;
+  return `${step === 0 ? value : value.toFixed(value < 10 ? 1 : 0)} ${names[step]}`;
 }

@@ -24,11 +24,11 @@ export function addNext(program: Command, context: Context): void {
     .argument("<expression>", 'the cron expression, in quotes: "30 2 * * *"')
     .option("--tz <zone>", "IANA time zone whose wall clock counts (default: this machine's)")
     .addOption(new Option("-n, --count <n>", "how many").argParser(parseCount).default(10))
-    .option("--from <instant>", "begin after this instant: ISO with offset, or 2h, 3d from now (default: now)")
+    .option("--from <instant>", "begin after this: an ISO time, or 3d from now (default: now)")
     .action(
       action<NextOptions, readonly [expression: string]>(context, async ({ output, options, args: [expression] }) => {
         const timeZone = options.tz ?? context.timeZone;
-        const after = new Date(instantOf(options.from ?? "now", "--from", context.clock.now()));
+        const after = new Date(instantOf(options.from ?? "now", "--from", context));
         const schedule = cron(expression, { timeZone });
         const upcoming = upcomingOccurrences(schedule, { after, count: options.count });
         if (output.json) {
