@@ -22,7 +22,7 @@ const onBoth: string[] = [
   "test/subscriptions/**/*.test.ts",
   "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz,hostile-names}.test.ts",
   "test/store/{backup,copy-log,deferred-keys,group-commit,hash-chain,interleaving,log,nested-writes}.test.ts",
-  "test/store/{open,other-processes,replay,sealing,transaction}.test.ts",
+  "test/store/{open,overload,other-processes,replay,sealing,transaction}.test.ts",
 ];
 
 export default defineConfig({

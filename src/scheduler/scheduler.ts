@@ -2,7 +2,7 @@
 import os from "node:os";
 import { parseSignal } from "../abort-signal.ts";
 import { AzothError, quote, within } from "../errors.ts";
-import { maxTasksPerCall } from "../limits.ts";
+import { maxTasksPerCall, queuedCallBytes } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { Pace } from "../pace.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
@@ -14,11 +14,13 @@ import {
   commandInWork,
   givenIds,
   parseReason,
+  queuedBytesOf,
   type ScheduledTask,
   scheduleAllInWork,
   scheduleInWork,
 } from "../store/task-verbs.ts";
 import { runTransaction, type Transaction } from "../store/transaction.ts";
+import type { Work } from "../store/work.ts";
 import { EventHandlers } from "../subscriptions/event-handlers.ts";
 import type { TaskCommand } from "../tasks/command.ts";
 import type { AdmittedTask, ScheduleTaskRequest } from "../tasks/request.ts";
@@ -84,6 +86,7 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     return await this.#core.queue.submit({
       taskIds: givenIds([admitted]),
       newTasks: admitted.taskId === undefined ? 1 : 0,
+      bytes: queuedBytesOf([admitted]),
       run: (work) => scheduleInWork(work, this.#core.ids, admitted),
     });
   }
@@ -95,6 +98,7 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     return await this.#core.queue.submit({
       taskIds,
       newTasks: admitted.length - taskIds.length,
+      bytes: queuedBytesOf(admitted),
       run: (work) => scheduleAllInWork(work, this.#core.ids, admitted),
     });
   }
@@ -162,9 +166,8 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
 
   /** As `AzothDb.transaction`: own events, own tables and tasks in one commit. */
   async transaction<T>(callback: (transaction: Transaction) => T | Promise<T>): Promise<T> {
-    const run = (work: Parameters<typeof runTransaction>[1]) =>
-      runTransaction(this.#core, work, callback, this.#admission);
-    return await this.#core.queue.submit({ exclusive: true, run });
+    const run = (work: Work) => runTransaction(this.#core, work, callback, this.#admission);
+    return await this.#core.queue.submit({ exclusive: true, bytes: queuedCallBytes, run });
   }
 
   /**
@@ -263,7 +266,8 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
 
   async #command(taskId: string, command: TaskCommand): Promise<TaskInfo> {
     const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
-    return await this.#core.queue.submit({ taskIds: [id], run: (work) => commandInWork(work, id, command) });
+    const run = (work: Work) => commandInWork(work, id, command);
+    return await this.#core.queue.submit({ taskIds: [id], bytes: queuedCallBytes, run });
   }
 }
 
