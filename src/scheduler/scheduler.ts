@@ -6,7 +6,7 @@ import { maxTasksPerCall, queuedCallBytes } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { Pace } from "../pace.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
-import type { PostgresClient } from "../store/engine.ts";
+import { type PostgresClient, taskPageCharacters } from "../store/engine.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { type TaskInfo, taskInfo } from "../store/task-info.ts";
 import { type JoinedTransaction, joinTransaction } from "../store/joined-transaction.ts";
@@ -139,13 +139,19 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
   /** Tasks by a filter, oldest first, page by page. @throws AzothError INVALID_FILTER */
   async listTasks(filter: TaskFilter = {}): Promise<TaskPage> {
     const query = parseTaskFilter(filter);
+    const { reads } = this.#core.engine;
     // One more than asked for tells whether there is a next page.
-    const found = await this.#core.engine.reads.findTasks({ ...query, limit: query.limit + 1 });
+    const found = await reads.findTasks({ ...query, limit: query.limit + 1 });
     const page = found.slice(0, query.limit);
-    const last = found.length > query.limit ? page.at(-1) : undefined;
+    const last = page.at(-1);
+    const characters = page.reduce((sum, { payload }) => sum + payload.length, 0);
+    const mayBeCut = last !== undefined && characters >= taskPageCharacters;
+    const more =
+      found.length > query.limit ||
+      (mayBeCut && (await reads.findTasks({ ...query, afterSeq: last.seq, limit: 1 })).length > 0);
     return {
       tasks: page.map((state) => taskInfo(state, this.#core.sealing)),
-      nextCursor: last === undefined ? null : String(last.seq),
+      nextCursor: more && last !== undefined ? String(last.seq) : null,
     };
   }
 
