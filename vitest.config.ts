@@ -19,10 +19,11 @@ const onPostgres = [
 const onBoth: string[] = [
   "test/scheduler/**/*.test.ts",
   "test/simulation/**/*.test.ts",
+  "test/soak/**/*.test.ts",
   "test/subscriptions/**/*.test.ts",
   "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz,hostile-names}.test.ts",
   "test/store/{backup,copy-log,deferred-keys,group-commit,hash-chain,interleaving,log,nested-writes}.test.ts",
-  "test/store/{open,other-processes,replay,sealing,status,transaction}.test.ts",
+  "test/store/{open,overload,other-processes,replay,sealing,status,transaction}.test.ts",
 ];
 
 export default defineConfig({

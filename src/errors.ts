@@ -145,6 +145,10 @@ export const errorCatalogue = {
     "Another transaction held what this one needs for too long, or the two collided.",
     "Do it again; look for a long transaction elsewhere, or raise busyTimeout.",
   ],
+  STORE_OVERLOADED: [
+    "More writes were begun than the store keeps waiting; this one was not taken.",
+    "Await earlier writes before you begin more, or raise maxQueuedBytes.",
+  ],
   STORE_FULL: ["The disk is full; nothing of the commit was kept.", "Free space; the scheduler goes on by itself."],
   STORE_FAILED: ["The storage reported an I/O or SQL error; nothing of the commit was kept.", "See the cause."],
   STORE_UNREACHABLE: [
@@ -167,6 +171,10 @@ export const errorCatalogue = {
   TRANSACTION_TIMEOUT: [
     "A transaction callback did not settle in time and was rolled back.",
     "Do slow work outside of the transaction, or raise transactionTimeout.",
+  ],
+  TRANSACTION_TOO_LARGE: [
+    "A transaction, or a run of a handler, writes more than may be kept in memory until its commit.",
+    "Divide the work among several transactions or tasks.",
   ],
   TRANSACTION_NESTED: [
     "A write to the store was begun inside of a transaction of the same store, which would wait for itself.",

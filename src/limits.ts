@@ -3,6 +3,16 @@
 /** The longest payload of a task or event, in bytes of JSON. Defaults to 1 MiB. */
 export const defaultMaxPayloadBytes = 1_048_576;
 
+/** The most bytes of writes that callers have begun and that are not committed yet. Defaults to 256 MiB. */
+export const defaultMaxQueuedBytes = 268_435_456;
+
+/** About what a call that waits to be written takes in memory, and each task or event in it, beside its payload. */
+export const queuedCallBytes = 1_024;
+export const queuedTaskBytes = 512;
+
+/** The most bytes, counted in the same way, that one transaction or run of a handler may schedule and write: 64 MiB. */
+export const maxTransactionBytes = 67_108_864;
+
 /** The longest task id, task type, event type or handler name, in characters. */
 export const maxNameLength = 255;
 

@@ -6,10 +6,12 @@
 import type { PayloadRules } from "../codec.ts";
 import { AzothError, quote } from "../errors.ts";
 import type { IdGenerator } from "../ids.ts";
+import { queuedTaskBytes } from "../limits.ts";
 import { parseName } from "../names.ts";
 import type { SqlValue } from "../store/engine.ts";
 import { commandInWork, parseReason, scheduleInWork } from "../store/task-verbs.ts";
 import type { Work } from "../store/work.ts";
+import { WriteBudget } from "../store/write-budget.ts";
 import type { Admission, AdmittedTask, ScheduleTaskRequest } from "../tasks/request.ts";
 import { encodeTaskEvent, type TaskEvent } from "../tasks/task-event.ts";
 import type { TaskTransaction } from "./task-handler.ts";
@@ -31,6 +33,7 @@ export class DeferredWrites implements TaskTransaction {
   readonly #writes: Write[] = [];
   /** Requests whose payloads are still being checked. */
   readonly #admissions: Promise<unknown>[] = [];
+  readonly #budget = new WriteBudget();
   #open = true;
 
   constructor(options: DeferredOptions) {
@@ -44,6 +47,7 @@ export class DeferredWrites implements TaskTransaction {
   append(event: TaskEvent): void {
     this.#refuseClosed();
     const { type, data } = encodeTaskEvent(event, this.#options.payloads);
+    this.#budget.spend(queuedTaskBytes + data.length);
     this.#writes.push(async (work, { task, run }) => work.append({ type, data, task, run, meta: null }));
   }
 
@@ -59,6 +63,7 @@ export class DeferredWrites implements TaskTransaction {
       );
     }
     const bound: readonly SqlValue[] = Array.from(parameters as readonly SqlValue[]);
+    this.#budget.spend(bound.reduce<number>((sum, value) => sum + bytesOf(value), queuedTaskBytes + sql.length));
     this.#writes.push(async (work) => {
       await work.flush();
       return await work.engine.execute(sql, bound);
@@ -67,12 +72,14 @@ export class DeferredWrites implements TaskTransaction {
 
   scheduleTask(request: ScheduleTaskRequest): Promise<{ taskId: string }> {
     this.#refuseClosed();
+    this.#budget.spend(queuedTaskBytes);
     const { admission, ids, nowMs } = this.#options;
     let admitted: AdmittedTask | undefined;
     // Its place among the writes is where it was called, not where its check ended.
     this.#writes.push(async (work) => (admitted === undefined ? undefined : await scheduleInWork(work, ids, admitted)));
     const admit = async () => await admission.admit(request);
     const checked = admit().then((found) => {
+      this.#budget.spend(found.payload.length);
       const taskId = found.taskId ?? ids.next(nowMs());
       admitted = { ...found, taskId };
       return { taskId };
@@ -87,6 +94,7 @@ export class DeferredWrites implements TaskTransaction {
     this.#refuseClosed();
     const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
     const command = { kind: "cancel", reason: parseReason(reason, "reason") } as const;
+    this.#budget.spend(queuedTaskBytes);
     this.#writes.push((work) => commandInWork(work, id, command));
   }
 
@@ -108,4 +116,9 @@ export class DeferredWrites implements TaskTransaction {
       "The run has ended; nothing more can be written through its transaction.",
     );
   }
+}
+
+/** About what a parameter takes in memory. */
+function bytesOf(value: SqlValue): number {
+  return typeof value === "string" || value instanceof Uint8Array ? value.length : 8;
 }

@@ -1,12 +1,13 @@
 /** The executions of a task, told from its events: the log is the history. */
+import { yieldToEventLoop } from "../clock.ts";
 import { AzothError, quote } from "../errors.ts";
 import { defaultPageSize, maxPageSize } from "../limits.ts";
 import { readFields } from "../names.ts";
-import type { EngineReads, StoredEvent } from "../store/engine.ts";
+import type { StoredEvent } from "../store/engine.ts";
 import { executionIdOf, isOf } from "../store/log.ts";
 import type { Sealing } from "../store/sealing.ts";
 import type { StoreCore } from "../store/store-core.ts";
-import { type Failure, isLifecycleType, type LifecycleEvent } from "../tasks/events.ts";
+import { type Failure, isLifecycleType, type LifecycleEvent, type LifecycleType } from "../tasks/events.ts";
 
 /** How an execution ended; "running" if it has not. */
 export type ExecutionOutcome =
@@ -48,6 +49,17 @@ export interface HistoryPage {
   readonly nextCursor: string | null;
 }
 
+/** The events that begin and end executions: a task may have any number of others. */
+const ofExecutions: readonly string[] = [
+  "TaskStarted",
+  "TaskExecuted",
+  "TaskSnoozed",
+  "TaskReleased",
+  "TaskCancelled",
+] satisfies LifecycleType[];
+/** Events of the task that one page may look at. */
+const scanLimit = 5_000;
+
 /** Reads backwards until `limit` starts have been found. @throws AzothError INVALID_FILTER */
 export async function readHistory(
   { engine: { reads }, sealing }: StoreCore,
@@ -77,27 +89,26 @@ export async function readHistory(
       afterPosition: 0,
       beforePosition,
       taskId,
+      types: ofExecutions,
       limit: maxPageSize,
-      scanLimit: maxPageSize,
+      scanLimit,
     });
     for (const event of page.events) {
-      if (starts === limit) break;
+      // A cancellation of a task that is not running belongs to none.
+      if (event.run === null) continue;
+      if (event.type === "TaskStarted") {
+        // One more than asked for tells that there is a next page.
+        if (++starts > limit) break;
+        oldestStart = event.position;
+      }
       events.push(event);
-      if (event.type !== "TaskStarted") continue;
-      starts++;
-      oldestStart = event.position;
     }
     beforePosition = page.scannedTo;
-    if (page.end || starts === limit) break;
+    if (page.end || starts > limit) break;
+    await yieldToEventLoop();
   }
   const executions = executionsOf(events.toReversed(), sealing).toReversed();
-  const more = starts === limit && (await hasStartBefore(reads, taskId, oldestStart));
-  return { executions, nextCursor: more ? String(oldestStart) : null };
-}
-
-async function hasStartBefore(reads: EngineReads, taskId: string, beforePosition: number): Promise<boolean> {
-  const query = { afterPosition: 0, beforePosition, taskId, types: ["TaskStarted"], limit: 1, scanLimit: 1 };
-  return (await reads.readEvents(query)).events.length > 0;
+  return { executions, nextCursor: starts > limit ? String(oldestStart) : null };
 }
 
 /** Folds a task's events, oldest first, into executions. */

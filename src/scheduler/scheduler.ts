@@ -3,11 +3,11 @@ import os from "node:os";
 import { parseSignal } from "../abort-signal.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote, within } from "../errors.ts";
-import { maxTasksPerCall } from "../limits.ts";
+import { maxTasksPerCall, queuedCallBytes } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { Pace } from "../pace.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
-import type { PostgresClient } from "../store/engine.ts";
+import { type PostgresClient, taskPageCharacters } from "../store/engine.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { type TaskInfo, taskInfo } from "../store/task-info.ts";
 import { type JoinedTransaction, joinTransaction } from "../store/joined-transaction.ts";
@@ -15,11 +15,13 @@ import {
   commandInWork,
   givenIds,
   parseReason,
+  queuedBytesOf,
   type ScheduledTask,
   scheduleAllInWork,
   scheduleInWork,
 } from "../store/task-verbs.ts";
 import { runTransaction, type Transaction } from "../store/transaction.ts";
+import type { Work } from "../store/work.ts";
 import { EventHandlers } from "../subscriptions/event-handlers.ts";
 import type { TaskCommand } from "../tasks/command.ts";
 import type { AdmittedTask, ScheduleTaskRequest } from "../tasks/request.ts";
@@ -85,6 +87,7 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     return await this.#core.queue.submit({
       taskIds: givenIds([admitted]),
       newTasks: admitted.taskId === undefined ? 1 : 0,
+      bytes: queuedBytesOf([admitted]),
       run: (work) => scheduleInWork(work, this.#core.ids, admitted),
     });
   }
@@ -96,6 +99,7 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
     return await this.#core.queue.submit({
       taskIds,
       newTasks: admitted.length - taskIds.length,
+      bytes: queuedBytesOf(admitted),
       run: (work) => scheduleAllInWork(work, this.#core.ids, admitted),
     });
   }
@@ -136,13 +140,19 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
   /** Tasks by a filter, oldest first, page by page. @throws AzothError INVALID_FILTER */
   async listTasks(filter: TaskFilter = {}): Promise<TaskPage> {
     const query = parseTaskFilter(filter);
+    const { reads } = this.#core.engine;
     // One more than asked for tells whether there is a next page.
-    const found = await this.#core.engine.reads.findTasks({ ...query, limit: query.limit + 1 });
+    const found = await reads.findTasks({ ...query, limit: query.limit + 1 });
     const page = found.slice(0, query.limit);
-    const last = found.length > query.limit ? page.at(-1) : undefined;
+    const last = page.at(-1);
+    const characters = page.reduce((sum, { payload }) => sum + payload.length, 0);
+    const mayBeCut = last !== undefined && characters >= taskPageCharacters;
+    const more =
+      found.length > query.limit ||
+      (mayBeCut && (await reads.findTasks({ ...query, afterSeq: last.seq, limit: 1 })).length > 0);
     return {
       tasks: page.map((state) => taskInfo(state, this.#core.sealing)),
-      nextCursor: last === undefined ? null : String(last.seq),
+      nextCursor: more && last !== undefined ? String(last.seq) : null,
     };
   }
 
@@ -163,9 +173,8 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
 
   /** As `AzothDb.transaction`: own events, own tables and tasks in one commit. */
   async transaction<T>(callback: (transaction: Transaction) => T | Promise<T>): Promise<T> {
-    const run = (work: Parameters<typeof runTransaction>[1]) =>
-      runTransaction(this.#core, work, callback, this.#admission);
-    return await this.#core.queue.submit({ exclusive: true, run });
+    const run = (work: Work) => runTransaction(this.#core, work, callback, this.#admission);
+    return await this.#core.queue.submit({ exclusive: true, bytes: queuedCallBytes, run });
   }
 
   /**
@@ -273,7 +282,8 @@ export class Scheduler<const out Handlers extends readonly AnyTaskHandler[] = re
 
   async #command(taskId: string, command: TaskCommand): Promise<TaskInfo> {
     const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
-    return await this.#core.queue.submit({ taskIds: [id], run: (work) => commandInWork(work, id, command) });
+    const run = (work: Work) => commandInWork(work, id, command);
+    return await this.#core.queue.submit({ taskIds: [id], bytes: queuedCallBytes, run });
   }
 }
 

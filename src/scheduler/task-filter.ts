@@ -19,7 +19,7 @@ export interface TaskFilter {
   readonly dueFrom?: Instant;
   /** Only waiting tasks that are due before this instant. */
   readonly dueUntil?: Instant;
-  /** At most so many, 1 to 1,000. Defaults to 100. */
+  /** At most so many, 1 to 1,000; fewer where payloads are long. Defaults to 100. */
   readonly limit?: number;
   /** The `nextCursor` of the page before. */
   readonly cursor?: string;

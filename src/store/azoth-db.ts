@@ -3,7 +3,7 @@ import { parseSignal } from "../abort-signal.ts";
 import { type Clock, systemClock } from "../clock.ts";
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
-import { defaultMaxPayloadBytes } from "../limits.ts";
+import { defaultMaxPayloadBytes, defaultMaxQueuedBytes, queuedCallBytes } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { type PayloadCodec, prepareCodec } from "../payload-codec.ts";
 import { type Random, systemRandom } from "../random.ts";
@@ -27,6 +27,7 @@ import { StoreCore } from "./store-core.ts";
 import { followLog } from "./subscription.ts";
 import { runTransaction, type Transaction } from "./transaction.ts";
 import { type Verification, type VerifyOptions, verify } from "./verify.ts";
+import type { Work } from "./work.ts";
 
 /** Options of {@link AzothDb.open}. */
 export interface AzothDbOptions {
@@ -59,6 +60,11 @@ export interface AzothDbOptions {
   /** The longest payload of a task or event, in bytes of JSON. Defaults to 1 MiB. */
   readonly maxPayloadBytes?: number;
   /**
+   * About how much memory the writes may take that you have begun and that are not committed yet: payloads, a KiB for
+   * each call, half a KiB for each task. One that goes beyond it is refused with STORE_OVERLOADED. Defaults to 256 MiB.
+   */
+  readonly maxQueuedBytes?: number;
+  /**
    * Seals payloads, events, errors and reasons before they are stored: see {@link aesGcm}. Without one they are stored
    * as they are, and what was sealed before is read as {@link Sealed}.
    */
@@ -89,6 +95,7 @@ const optionKeys = [
   "eventLoopBudget",
   "noticeInterval",
   "maxPayloadBytes",
+  "maxQueuedBytes",
   "payloadCodec",
   "hashChain",
   "clock",
@@ -111,6 +118,12 @@ function checkSources({ clock, random, sqliteDriver }: AzothDbOptions): void {
   if (driver !== undefined && typeof driver?.DatabaseSync !== "function") {
     refuse("sqliteDriver", "a driver with a DatabaseSync, like node:sqlite", driver);
   }
+}
+
+/** @throws AzothError INVALID_OPTION */
+function parseBytes(value: number, what: string, most: number): void {
+  if (Number.isSafeInteger(value) && value >= 1 && value <= most) return;
+  throw new AzothError("INVALID_OPTION", `${what} must be a whole number from 1 to ${most}, and is ${quote(value)}.`);
 }
 
 type MakeFile = (file: string, fill: (engine: Engine) => Promise<void>) => Promise<void>;
@@ -155,16 +168,13 @@ export class AzothDb implements AsyncDisposable {
    */
   static async open(location: string, options: AzothDbOptions = {}): Promise<AzothDb> {
     const given = readFields<AzothDbOptions>(options, optionKeys, "The options of AzothDb.open", "INVALID_OPTION");
-    const { durability = "full", maxPayloadBytes = defaultMaxPayloadBytes, hashChain = false } = given;
+    const { durability = "full", hashChain = false } = given;
+    const { maxPayloadBytes = defaultMaxPayloadBytes, maxQueuedBytes = defaultMaxQueuedBytes } = given;
     if (durability !== "full" && durability !== "normal") {
       throw new AzothError("INVALID_OPTION", `durability must be "full" or "normal", and is ${quote(durability)}.`);
     }
-    if (!Number.isSafeInteger(maxPayloadBytes) || maxPayloadBytes < 1 || maxPayloadBytes > 500_000_000) {
-      throw new AzothError(
-        "INVALID_OPTION",
-        `maxPayloadBytes must be a whole number from 1 to 500,000,000, and is ${quote(maxPayloadBytes)}.`,
-      );
-    }
+    parseBytes(maxPayloadBytes, "maxPayloadBytes", 500_000_000);
+    parseBytes(maxQueuedBytes, "maxQueuedBytes", Number.MAX_SAFE_INTEGER);
     const { create = true, migrate = true } = given;
     for (const [what, value] of Object.entries({ hashChain, create, migrate })) {
       if (typeof value === "boolean") continue;
@@ -191,7 +201,12 @@ export class AzothDb implements AsyncDisposable {
       ...(maxConnections === undefined ? {} : { maxConnections }),
     });
     const times = { transactionTimeoutMs, eventLoopBudgetMs, noticeIntervalMs, busyTimeoutMs };
-    const settings = { maxPayloadBytes, ...times, ...(payloadCodec === undefined ? {} : { payloadCodec }) };
+    const settings = {
+      maxPayloadBytes,
+      maxQueuedBytes,
+      ...times,
+      ...(payloadCodec === undefined ? {} : { payloadCodec }),
+    };
     const makeFile: MakeFile = (file, fill) => makeStoreFile(file, { busyTimeoutMs, sqliteDriver }, fill);
     return new AzothDb(new StoreCore(engine, clock, random, settings), makeFile, hashChain);
   }
@@ -210,7 +225,8 @@ export class AzothDb implements AsyncDisposable {
    * Rejects with what the callback rejected with, or AzothError TRANSACTION_TIMEOUT, STORE_FULL, STORE_BUSY, …
    */
   transaction<T>(callback: (transaction: Transaction) => T | Promise<T>): Promise<T> {
-    return this.#core.queue.submit({ exclusive: true, run: (work) => runTransaction(this.#core, work, callback) });
+    const run = (work: Work) => runTransaction(this.#core, work, callback);
+    return this.#core.queue.submit({ exclusive: true, bytes: queuedCallBytes, run });
   }
 
   /** Runs one SQL query on committed state: the user's own tables, or the log's and tasks' (`azoth_events`, `azoth_tasks`). */

@@ -16,6 +16,7 @@ export interface StoreOptions {
   readonly eventLoopBudgetMs: number;
   readonly noticeIntervalMs: number;
   readonly busyTimeoutMs: number;
+  readonly maxQueuedBytes: number;
   /** Absent if payloads are stored as they are. */
   readonly payloadCodec?: PayloadCodec;
 }
@@ -54,6 +55,7 @@ export class StoreCore {
       sealing: this.sealing,
       busyTimeoutMs: options.busyTimeoutMs,
       eventLoopBudgetMs: options.eventLoopBudgetMs,
+      maxQueuedBytes: options.maxQueuedBytes,
       onCommit: () => this.notices.announce(),
     });
     this.admission = {

@@ -1,7 +1,7 @@
 /** What can be done to tasks inside of a unit of work; shared by the facade, transactions and event handlers. */
 import { AzothError, quote } from "../errors.ts";
 import type { IdGenerator } from "../ids.ts";
-import { boundedText } from "../limits.ts";
+import { boundedText, queuedCallBytes, queuedTaskBytes } from "../limits.ts";
 import type { TaskCommand } from "../tasks/command.ts";
 import type { AdmittedTask } from "../tasks/request.ts";
 import { dueAtMs } from "../tasks/task-state.ts";
@@ -43,6 +43,11 @@ export async function scheduleAllInWork(
 /** The ids that callers gave, without those that are to be generated. */
 export function givenIds(admitted: readonly AdmittedTask[]): string[] {
   return admitted.map(({ taskId }) => taskId).filter((id) => id !== undefined);
+}
+
+/** About how much memory a call that schedules these takes while it waits. */
+export function queuedBytesOf(admitted: readonly AdmittedTask[]): number {
+  return admitted.reduce((sum, { payload }) => sum + queuedTaskBytes + payload.length, queuedCallBytes);
 }
 
 function schedule(work: Work, ids: IdGenerator, admitted: AdmittedTask): ScheduledTask {

@@ -1,5 +1,6 @@
 /** The Transaction API: own events, own tables and tasks in one commit. */
 import { AzothError, quote } from "../errors.ts";
+import { queuedTaskBytes } from "../limits.ts";
 import { parseName } from "../names.ts";
 import { encodeTaskEvent, type TaskEvent } from "../tasks/task-event.ts";
 import type { SqlRow, SqlValue } from "./engine.ts";
@@ -8,6 +9,7 @@ import { type TaskInfo, taskInfo } from "./task-info.ts";
 import { commandInWork, parseReason, type ScheduledTask, scheduleInWork } from "./task-verbs.ts";
 import type { Admission, ScheduleTaskRequest } from "../tasks/request.ts";
 import type { Work } from "./work.ts";
+import { WriteBudget } from "./write-budget.ts";
 
 /**
  * Everything done through a transaction commits together or not at all.
@@ -24,7 +26,7 @@ export interface Transaction {
   execute(sql: string, parameters?: readonly SqlValue[]): Promise<number>;
   /** Runs one SQL query; it sees what this transaction wrote. @throws AzothError INVALID_SQL */
   query(sql: string, parameters?: readonly SqlValue[]): Promise<SqlRow[]>;
-  /** As `Scheduler.scheduleTask`. */
+  /** As `Scheduler.scheduleTask`. @throws also TRANSACTION_TOO_LARGE: tasks stay in memory until the commit */
   scheduleTask(request: ScheduleTaskRequest): Promise<ScheduledTask>;
   /** As `Scheduler.cancelTask`. */
   cancelTask(taskId: string, reason: string): Promise<TaskInfo>;
@@ -66,6 +68,8 @@ export class OpenTransaction implements Transaction {
   readonly #core: StoreCore;
   readonly #work: Work;
   readonly #admission: Admission;
+  /** For tasks. Events are written at once. */
+  readonly #budget = new WriteBudget();
   #open = true;
 
   constructor(core: StoreCore, work: Work, admission: Admission) {
@@ -103,12 +107,14 @@ export class OpenTransaction implements Transaction {
     this.#refuseClosed();
     const admitted = await this.#admission.admit(request);
     this.#refuseClosed();
+    this.#budget.spend(queuedTaskBytes + admitted.payload.length);
     return await scheduleInWork(this.#work, this.#core.ids, admitted);
   }
 
   async cancelTask(taskId: string, reason: string): Promise<TaskInfo> {
     this.#refuseClosed();
     const id = parseName(taskId, "taskId", "INVALID_TASK_ID");
+    this.#budget.spend(queuedTaskBytes);
     return await commandInWork(this.#work, id, { kind: "cancel", reason: parseReason(reason, "reason") });
   }
 

@@ -23,6 +23,8 @@ export interface Unit<T> {
   readonly taskIds?: readonly string[];
   /** How many tasks it adds for certain: their numbers are drawn for the whole commit at once. */
   readonly newTasks?: number;
+  /** About how much memory a caller's unit takes while it waits. Absent from the library's own, which are never refused. */
+  readonly bytes?: number;
   /** It runs user code, and so must not run twice. Any other unit is done again if its transaction collides with another. */
   readonly exclusive?: boolean;
   /** Where several transactions may be open, it gets one beside those of the queue: one such unit at a time. */
@@ -53,6 +55,8 @@ type Settled = { readonly ok: true; readonly value: unknown } | { readonly ok: f
 
 /** The most units in one commit, so that none holds the event loop for long. */
 const maxUnitsPerCommit = 500;
+/** Nor takes much memory: the bytes of units in one commit, but for a single one that has more. */
+const maxBytesPerCommit = 8_388_608;
 /** The pause before a unit asks again for a task that another transaction holds. */
 const heldPauseMs = 20;
 /** Units that collided alone wait in transactions beside the queue: so many at a time, which leaves connections to others. */
@@ -69,6 +73,8 @@ export interface WriteQueueOptions {
   readonly busyTimeoutMs: number;
   /** How long a commit's work may hold the event loop in one piece. */
   readonly eventLoopBudgetMs: number;
+  /** The most bytes of callers' units that may wait. */
+  readonly maxQueuedBytes: number;
   /** Called after each commit, before its callers are answered. */
   readonly onCommit: () => void;
 }
@@ -82,6 +88,8 @@ export class WriteQueue {
   /** Units that collided, and how many of them are being done. */
   #collided: Waiting[] = [];
   #collidedBusy = 0;
+  /** Of callers' units that are not answered yet. */
+  #queuedBytes = 0;
   #closed = false;
   readonly #dueListeners = new Set<DueListener>();
   /** Tells a write that is begun inside of a transaction's callback from all others. */
@@ -118,6 +126,12 @@ export class WriteQueue {
       return Promise.reject(new AzothError("TRANSACTION_NESTED", message));
     }
     if (this.#closed) return Promise.reject(closedError());
+    const { bytes = 0 } = unit;
+    // Whatever its size, a unit that nothing waits beside is taken: it could never be, otherwise.
+    if (bytes > 0 && this.#queuedBytes > 0 && this.#queuedBytes + bytes > this.#options.maxQueuedBytes) {
+      return Promise.reject(this.#overloadedError());
+    }
+    this.#queuedBytes += bytes;
     return new Promise<T>((resolve, reject) => {
       const waiting = { unit, resolve: resolve as (value: unknown) => void, reject };
       if ((unit.exclusive === true || unit.beside === true) && this.#options.engine.writers === "many") {
@@ -161,12 +175,30 @@ export class WriteQueue {
   }
 
   #takeBatch(): Waiting[] {
-    const firstAlone = this.#waiting.findIndex(({ unit, alone }) => unit.exclusive === true || alone === true);
-    const plain = firstAlone === -1 ? this.#waiting.length : firstAlone;
-    const size = plain === 0 ? 1 : Math.min(plain, maxUnitsPerCommit);
-    const batch = this.#waiting.slice(0, size);
-    this.#waiting = this.#waiting.slice(size);
-    return batch;
+    const most = Math.min(this.#waiting.length, maxUnitsPerCommit);
+    let size = 0;
+    for (let bytes = 0; size < most; size++) {
+      const { unit, alone } = this.#waiting[size] as Waiting;
+      bytes += unit.bytes ?? 0;
+      if (unit.exclusive === true || alone === true || bytes > maxBytesPerCommit) break;
+    }
+    return this.#waiting.splice(0, Math.max(1, size));
+  }
+
+  #resolve({ unit, resolve }: Waiting, value: unknown): void {
+    this.#queuedBytes -= unit.bytes ?? 0;
+    resolve(value);
+  }
+
+  #reject({ unit, reject }: Waiting, error: unknown): void {
+    this.#queuedBytes -= unit.bytes ?? 0;
+    reject(error);
+  }
+
+  #overloadedError(): AzothError {
+    const { maxQueuedBytes } = this.#options;
+    const message = `About ${this.#queuedBytes} bytes of writes wait already, and the limit is ${maxQueuedBytes}; nothing of this one is stored. Await earlier ones before you make more, or raise maxQueuedBytes.`;
+    return new AzothError("STORE_OVERLOADED", message, { details: { queuedBytes: this.#queuedBytes, maxQueuedBytes } });
   }
 
   async #commit(waiting: readonly Waiting[]): Promise<void> {
@@ -190,15 +222,15 @@ export class WriteQueue {
       });
     } catch (error) {
       if (error instanceof WriteCollision) this.#separate(batch);
-      else for (const { reject } of batch) reject(error);
+      else for (const waiting of batch) this.#reject(waiting, error);
       return;
     }
     onCommit();
     for (const [index, waiting] of batch.entries()) {
       const outcome = settled[index];
-      if (outcome?.ok === true) waiting.resolve(outcome.value);
+      if (outcome?.ok === true) this.#resolve(waiting, outcome.value);
       else if (outcome?.error instanceof TaskHeld) this.#keep(this.#askAgain(waiting));
-      else waiting.reject(outcome?.error);
+      else this.#reject(waiting, outcome?.error);
     }
   }
 
@@ -217,10 +249,10 @@ export class WriteQueue {
     const heldSinceMs = waiting.heldSinceMs ?? systemClock.now();
     if (Math.abs(systemClock.now() - heldSinceMs) >= busyTimeoutMs) {
       const message = `Another transaction held a task for longer than ${busyTimeoutMs} ms. Do it again; look for a long transaction.`;
-      return waiting.reject(new AzothError("STORE_BUSY", message));
+      return this.#reject(waiting, new AzothError("STORE_BUSY", message));
     }
     await systemClock.sleep(heldPauseMs);
-    if (this.#closed) waiting.reject(closedError());
+    if (this.#closed) this.#reject(waiting, closedError());
     else this.#enqueue({ ...waiting, heldSinceMs });
   }
 
@@ -245,10 +277,10 @@ export class WriteQueue {
   /** Runs one unit in a transaction to itself, beside the queue. */
   async #answerApart(waiting: Waiting): Promise<void> {
     try {
-      waiting.resolve(await this.#commitApart(waiting.unit));
+      this.#resolve(waiting, await this.#commitApart(waiting.unit));
     } catch (error) {
       if (error instanceof TaskHeld) await this.#askAgain(waiting);
-      else waiting.reject(error);
+      else this.#reject(waiting, error);
     }
   }
 

@@ -1,6 +1,6 @@
 /** The event handlers of one scheduler: where they stand, and their dead letters. */
 import { AzothError, quote } from "../errors.ts";
-import { defaultPageSize, maxPageSize } from "../limits.ts";
+import { defaultPageSize, maxPageSize, queuedCallBytes } from "../limits.ts";
 import { parseFunction, parseName, readFields } from "../names.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { systemEvent } from "../store/system-events.ts";
@@ -122,6 +122,7 @@ export class EventHandlers {
     if (!isLetterId(id)) throw noLetter(id);
     const because = parseReason(reason, "reason");
     await this.#core.queue.submit({
+      bytes: queuedCallBytes,
       run: async (work) => {
         const letter = await work.engine.findDeadLetter(id);
         if (letter === null) throw noLetter(id);

@@ -55,6 +55,7 @@ const dbKeys: readonly string[] = [
   "eventLoopBudget",
   "noticeInterval",
   "maxPayloadBytes",
+  "maxQueuedBytes",
   "payloadCodec",
   "hashChain",
   "schema",

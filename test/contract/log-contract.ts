@@ -283,6 +283,29 @@ export function logContract(subject: ContractSubject): void {
       expect(down.flatMap(({ events }) => positionsOf(events))).toEqual([positions[49]]);
     });
 
+    test("ends a page where its data becomes long", async () => {
+      const engine = await connect(subject);
+      await saveNew(engine, [taskState(1)]);
+      const texts = range(0, 19).map(() => JSON.stringify(randomBytes(75_000).toString("base64")));
+      await append(
+        engine,
+        texts.map((data, index) => newEvent("a", { task: 1 + (index % 2), data })),
+      );
+      const down = { beforePosition: Number.MAX_SAFE_INTEGER };
+      for (const [query, expected] of [
+        [{}, texts],
+        [down, texts.toReversed()],
+        [{ taskId: "task-1" }, texts.filter((_, index) => index % 2 === 0)],
+        [{ ...down, taskId: "task-1" }, texts.filter((_, index) => index % 2 === 0).toReversed()],
+      ] as const) {
+        const pages = await pagesOf(engine, { ...everything, ...query });
+        expect(pages.flatMap(({ events }) => events.map(({ data }) => data))).toEqual(expected);
+        for (const { events } of pages) {
+          expect(events.reduce((sum, { data }) => sum + data.length, 0)).toBeLessThan(400_000);
+        }
+      }
+    });
+
     test("goes on where an earlier look at the log came to its end", async () => {
       const store = await storeOf(subject);
       const engine = await connect(subject, store);

@@ -1,8 +1,9 @@
 /** The contract of the task projection: saving, locking what is due, filters, counts, and the verbs of a rebuild. */
+import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isAzothError } from "../../src/errors.ts";
-import { type Engine, type TaskQuery, WriteCollision } from "../../src/store/engine.ts";
+import { type Engine, taskPageCharacters, type TaskQuery, WriteCollision } from "../../src/store/engine.ts";
 import { dueAtMs, isEnabled, stateNameOf, type TaskState, taskStateNames } from "../../src/tasks/task-state.ts";
 import {
   append,
@@ -359,6 +360,31 @@ export function tasksContract(subject: ContractSubject): void {
         }),
         { numRuns: 200 },
       );
+    });
+  });
+
+  describe("tasks with long payloads", () => {
+    test("come in short pages, in their order and none left out", async () => {
+      const engine = await connect(subject);
+      const long = () => JSON.stringify(randomBytes(750_000).toString("base64"));
+      const states = range(1, 20).map((seq) => taskState(seq, { payload: seq % 5 === 0 ? "5" : long() }));
+      await saveNew(engine, states);
+      const charactersOf = (page: readonly TaskState[]) => page.reduce((sum, { payload }) => sum + payload.length, 0);
+      const most = taskPageCharacters + 1_100_000;
+      const found: TaskState[] = [];
+      for (let page = await engine.reads.findTasks({ afterSeq: 0, limit: 100 }); page.length > 0; ) {
+        expect(charactersOf(page)).toBeLessThan(most);
+        found.push(...page);
+        page = await engine.reads.findTasks({ afterSeq: found.at(-1)?.seq ?? 0, limit: 100 });
+      }
+      expect(found).toEqual(states);
+      const due = await engine.write((transaction) => {
+        return transaction.lockDueTasks({ taskTypes: ["work"], nowMs: Number.MAX_SAFE_INTEGER, limit: 100 });
+      });
+      expect(due).toEqual(states.slice(0, due.length));
+      expect(due.length).toBeGreaterThan(5);
+      // What one statement answers with is a single text there, and has an end.
+      if (engine.kind === "sqlite") expect(charactersOf(due)).toBeLessThan(most);
     });
   });
 

@@ -38,28 +38,60 @@ export async function sendEvents(
   return { stored: answer.then((rows) => rows.map(([position]) => position as number)) };
 }
 
+/** Data that takes more bytes than this, as it is stored, does not come with its page, but apart, and only if it is wanted. */
+const longData = 4_096;
+/** Bytes of data, as they are stored, after which a page ends. */
+const pageBytes = 256_000;
+/** The text of short data, and the size of long data. */
+const sizedData = (data: string): string =>
+  `CASE WHEN pg_column_size(${data}) <= ${longData} THEN ${data}::text END,
+   CASE WHEN pg_column_size(${data}) > ${longData} THEN pg_column_size(${data}) END`;
+
 type EventRow = [
   position: number,
   type: number,
   atMs: number,
   task: number | null,
   run: number | null,
-  data: string,
+  /** Null if it is long. */
+  data: string | null,
+  /** Null if it is short. */
+  bytes: number | null,
   version: number,
   meta: string | null,
   taskId: string | null,
 ];
 
-const columns = "e.position, e.type, e.at_ms, e.task, e.run, e.data::text, e.version, e.meta::text, t.id";
+const columns = `e.position, e.type, e.at_ms, e.task, e.run, ${sizedData("e.data")}, e.version, e.meta::text, t.id`;
 
 const selectEvents = (schema: string): string =>
   `SELECT ${columns} FROM ${schema}.azoth_events e LEFT JOIN ${schema}.azoth_tasks t ON t.seq = e.task`;
 
-async function storedEvents(names: Names, rows: readonly unknown[][]): Promise<StoredEvent[]> {
-  await names.learn(rows.map(([, type]) => type as number));
-  return (rows as EventRow[]).map(([position, type, atMs, task, run, data, version, meta, taskId]) => {
+/** The events of these rows up to where they become long. */
+async function storedEvents(reading: LogReading, rows: readonly EventRow[]): Promise<StoredEvent[]> {
+  const { names } = reading;
+  await names.learn(rows.map(([, type]) => type));
+  let size = 0;
+  const fitting = rows.filter(([, , , , , short, bytes]) => {
+    const fits = size < pageBytes;
+    size += bytes ?? short?.length ?? 0;
+    return fits;
+  });
+  const long = fitting.filter(([, , , , , , bytes]) => bytes !== null).map(([position]) => position);
+  const texts = await longTexts(reading, long);
+  return fitting.map(([position, type, atMs, task, run, short, , version, meta, taskId]) => {
+    const data = short ?? texts.get(position) ?? "";
     return { position, type: names.nameOf(type), atMs, task, run, data, version, meta, taskId };
   });
+}
+
+async function longTexts(
+  { schema, rows }: Pick<LogReading, "schema" | "rows">,
+  positions: readonly number[],
+): Promise<ReadonlyMap<number, string>> {
+  if (positions.length === 0) return new Map();
+  const sql = `SELECT position, data::text FROM ${schema}.azoth_events WHERE position = ANY($1)`;
+  return new Map((await rows(sql, [numbers(positions)])) as [number, string][]);
 }
 
 export interface LogReading {
@@ -70,9 +102,9 @@ export interface LogReading {
   readonly rows: (text: string, values: readonly unknown[]) => Promise<unknown[][]>;
 }
 
-/** One page of the log, of the settled part only. Looks at no more than `scanLimit` positions. */
+/** One page of the log, of the settled part only. Looks at no more than `scanLimit` positions, and ends where it becomes long. */
 export async function readEvents(reading: LogReading, query: EventQuery): Promise<EventPage> {
-  const { schema, names, settled, rows } = reading;
+  const { schema, settled, rows, names } = reading;
   const last = await lastCommitted(reading);
   const byTask = query.taskId !== undefined;
   // The events of one task are committed in their order: whoever changes a task holds its row.
@@ -99,8 +131,9 @@ export async function readEvents(reading: LogReading, query: EventQuery): Promis
   if (query.untilMs !== undefined) add((at) => `e.at_ms < ${at}`, query.untilMs);
   const order = down ? "DESC" : "ASC";
   const sql = `${selectEvents(schema)} WHERE ${conditions.join(" AND ")} ORDER BY e.position ${order} LIMIT ${query.limit}`;
-  const events = high < low ? [] : await storedEvents(names, await rows(sql, values));
-  const full = events.length === query.limit;
+  const found = high < low ? [] : ((await rows(sql, values)) as EventRow[]);
+  const events = await storedEvents(reading, found);
+  const full = events.length === query.limit || events.length < found.length;
   const edge = down ? low : Math.max(high, from);
   const scannedTo = full ? (events.at(-1)?.position ?? edge) : edge;
   const atEnd = down ? low <= query.afterPosition + 1 : high >= reach && (held || wanted === last);
@@ -127,11 +160,6 @@ export async function lastPosition(reading: LogReading): Promise<number> {
   return (await reading.rows(sql, [reach]))[0]?.[0] as number;
 }
 
-/** Data that takes more bytes than this, as it is stored, does not come with its page, but apart, and only if it is wanted. */
-const longData = 4_096;
-/** Bytes of data, as they are stored, after which a page ends. */
-const pageBytes = 256_000;
-
 type TaskLogRow = [
   position: number,
   type: number,
@@ -149,9 +177,7 @@ export async function readTaskEvents(
   { schema, names, rows }: Omit<LogReading, "settled">,
   { after, toSeq, upTo, limit, wants }: TaskLogQuery,
 ): Promise<TaskLogPage> {
-  const sql = `SELECT position, type, at_ms, task, run,
-      CASE WHEN pg_column_size(data) <= ${longData} THEN data::text END,
-      CASE WHEN pg_column_size(data) > ${longData} THEN pg_column_size(data) END
+  const sql = `SELECT position, type, at_ms, task, run, ${sizedData("data")}
     FROM ${schema}.azoth_events
     WHERE (task, position) > ($1, $2) AND task <= $3 AND position <= $4 ORDER BY task, position LIMIT $5`;
   const found = (await rows(sql, [after.seq, after.position, toSeq, upTo, limit])) as TaskLogRow[];
@@ -170,10 +196,8 @@ export async function readTaskEvents(
   const last = events.at(-1);
   const isEnd = last === undefined || (events.length === found.length && found.length < limit);
   const next = isEnd ? null : { seq: last.task, position: last.position };
-  if (long.length === 0) return { events, next };
-  const texts = `SELECT position, data::text FROM ${schema}.azoth_events WHERE position = ANY($1)`;
-  const longTexts = new Map((await rows(texts, [numbers(long)])) as [number, string][]);
-  return { events: events.map((event) => ({ ...event, data: longTexts.get(event.position) ?? event.data })), next };
+  const texts = await longTexts({ schema, rows }, long);
+  return { events: events.map((event) => ({ ...event, data: texts.get(event.position) ?? event.data })), next };
 }
 
 /** The tasks that have events after a position and up to another. */

@@ -3,9 +3,11 @@ import {
   type Contradiction,
   dueAtMs,
   type LockedTasks,
+  shortPage,
   type StateCount,
   stateNameOf,
   type TaskChange,
+  taskPageCharacters,
   type TaskQuery,
   WriteCollision,
 } from "../../store/engine.ts";
@@ -33,6 +35,13 @@ const jsonColumns: ReadonlySet<string> = new Set(["definition", "payload"]);
 
 /** JSON as its text, whatever the connection makes of JSON. */
 const selected = (column: string): string => `t.${column}${jsonColumns.has(column) ? `::text AS ${column}` : ""}`;
+
+/** Payloads that take more bytes than this, as they are stored, do not come with a page, but apart: what many take has to be bounded. */
+const longPayload = 4_096;
+const selectedShort = (column: string): string =>
+  column === "payload"
+    ? `CASE WHEN pg_column_size(t.payload) <= ${longPayload} THEN t.payload::text END`
+    : selected(column);
 
 const progressUpdate = ["seq", ...progressColumns];
 
@@ -240,8 +249,26 @@ export class TaskRows {
     if (query.dueFromMs !== undefined) add((at) => `d.due_at_ms >= ${at}`, query.dueFromMs);
     if (query.dueUntilMs !== undefined) add((at) => `d.due_at_ms < ${at}`, query.dueUntilMs);
     if (query.idPrefix !== undefined) add((prefix) => `starts_with(t.id, ${prefix})`, query.idPrefix);
-    const sql = `${this.#select}${due} WHERE ${conditions.join(" AND ")} ORDER BY t.seq LIMIT ${query.limit}`;
-    return await this.#many(sql, values);
+    const from = `FROM ${this.#schema}.azoth_tasks t${due} WHERE ${conditions.join(" AND ")}`;
+    const columns = allColumns.map(selectedShort).join(", ");
+    const sql = `SELECT ${columns} ${from} ORDER BY t.seq LIMIT ${query.limit}`;
+    return await this.#withPayloads(await this.#many(sql, values));
+  }
+
+  /** Of tasks that were read without their payloads, if these are long. */
+  async #withPayloads(tasks: readonly TaskState[]): Promise<TaskState[]> {
+    const long = tasks.filter(({ payload }) => (payload as string | null) === null).map(({ seq }) => seq);
+    if (long.length === 0) return shortPage(tasks, ({ payload }) => payload);
+    // As many as fit: their sizes add up on the server.
+    const sql = `SELECT seq, payload::text FROM (
+        SELECT seq, payload, sum(length(payload::text)) OVER (ORDER BY seq ROWS UNBOUNDED PRECEDING) - length(payload::text) AS before
+        FROM ${this.#schema}.azoth_tasks WHERE seq = ANY($1)
+      ) AS sized WHERE before < $2`;
+    const rows = (await this.#session.rows(sql, [numbers(long), taskPageCharacters])) as [number, string][];
+    const texts = new Map(rows);
+    const cut = tasks.findIndex(({ seq, payload }) => (payload as string | null) === null && !texts.has(seq));
+    const fitting = cut === -1 ? tasks : tasks.slice(0, cut);
+    return shortPage(fitting, ({ seq, payload }) => texts.get(seq) ?? payload);
   }
 
   async count(): Promise<StateCount[]> {

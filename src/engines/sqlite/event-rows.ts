@@ -92,15 +92,25 @@ interface EventRow {
   readonly at_ms: number;
   readonly task: number | null;
   readonly run: number | null;
-  readonly data: string;
+  /** Null if it is long. */
+  readonly data: string | null;
   readonly version: number;
   readonly meta: string | null;
   readonly task_id: string | null;
 }
 
-const selectEvents = `
-  SELECT e.position, e.type, e.at_ms, e.task, e.run, e.data, e.version, e.meta, t.id AS task_id
-  FROM azoth_events e LEFT JOIN azoth_tasks t ON t.seq = e.task`;
+/** Data longer than this does not come with its page, but by itself, and only if it is wanted. */
+const longData = 4_096;
+/** Characters of data after which a page ends. */
+const pageCharacters = 256_000;
+const shortData = (data: string): string => `iif(length(${data}) <= ${longData}, ${data}, NULL)`;
+
+const selectEvents = (index: string): string => `
+  SELECT e.position, e.type, e.at_ms, e.task, e.run, ${shortData("e.data")} AS data, e.version, e.meta, t.id AS task_id
+  FROM azoth_events e ${index} LEFT JOIN azoth_tasks t ON t.seq = e.task`;
+const anyEvents = selectEvents("");
+/** SQLite would rather walk all positions than the task's own entries of the index. */
+const eventsOfTask = selectEvents("INDEXED BY azoth_events_by_task");
 
 function storedEvent(connection: Connection, names: Names, row: EventRow): StoredEvent {
   return {
@@ -109,54 +119,76 @@ function storedEvent(connection: Connection, names: Names, row: EventRow): Store
     atMs: row.at_ms,
     task: row.task,
     run: row.run,
-    data: row.data,
+    data: row.data ?? dataAt(connection, row.position),
     version: row.version,
     meta: row.meta,
     taskId: row.task_id,
   };
 }
 
-/** One page of the log. Looks at no more than `scanLimit` positions. */
+/** One page of the log. Looks at no more than `scanLimit` events, and ends where it becomes long. */
 export function readEvents(connection: Connection, names: Names, query: EventQuery): EventPage {
   const last = lastGiven(connection);
   const down = query.beforePosition !== undefined;
+  const task = query.taskId === undefined ? null : (seqOf(connection, query.taskId) ?? -1);
   const from = down ? Math.min(query.beforePosition, last + 1) : query.afterPosition;
-  // By task there is an index, and nothing to bound.
-  const span = query.taskId === undefined ? query.scanLimit : Number.MAX_SAFE_INTEGER;
-  const low = down ? Math.max(from - span, query.afterPosition + 1) : from + 1;
-  const high = down ? from - 1 : Math.min(from + span, last);
+  let low = down ? Math.max(from - query.scanLimit, query.afterPosition + 1) : from + 1;
+  let high = down ? from - 1 : Math.min(from + query.scanLimit, last);
+  if (task !== null) {
+    // Its events may lie far apart: so many of them, and not of positions.
+    if (down)
+      low = nthOfTask(connection, { task, low: query.afterPosition + 1, high, query }) ?? query.afterPosition + 1;
+    else high = nthOfTask(connection, { task, low, high: last, query }) ?? last;
+  }
   const conditions = ["e.position BETWEEN ? AND ?"];
   const parameters: SqliteValue[] = [low, high];
   const add = (condition: string, ...values: SqliteValue[]) => {
     conditions.push(condition);
     parameters.push(...values);
   };
-  // The unary plus keeps SQLite from walking all positions instead of the task's own index entries.
-  if (query.taskId !== undefined) {
-    conditions[0] = "+e.position BETWEEN ? AND ?";
-    add("e.task = (SELECT seq FROM azoth_tasks WHERE id = ?)", query.taskId);
-  }
+  if (task !== null) add("e.task = ?", task);
+  // With no type that there is, there is nothing to walk, and SQLite would refuse the index.
+  let walksTask = task !== null;
   if (query.types !== undefined) {
     const ids = query.types.map((type) => names.find(connection, type)).filter((id) => id !== undefined);
     add(`e.type IN (${ids.map(() => "?").join(",")})`, ...ids);
+    walksTask &&= ids.length > 0;
   }
   if (query.sinceMs !== undefined) add("e.at_ms >= ?", query.sinceMs);
   if (query.untilMs !== undefined) add("e.at_ms < ?", query.untilMs);
-  const order = down ? "DESC" : "ASC";
-  const sql = `${selectEvents} WHERE ${conditions.join(" AND ")} ORDER BY e.position ${order} LIMIT ?`;
+  const select = walksTask ? eventsOfTask : anyEvents;
+  const sql = `${select} WHERE ${conditions.join(" AND ")} ORDER BY e.position ${down ? "DESC" : "ASC"} LIMIT ?`;
   const rows = connection.all<EventRow>(sql, ...parameters, query.limit);
-  const events = rows.map((row) => storedEvent(connection, names, row));
-  const full = events.length === query.limit;
+  const events: StoredEvent[] = [];
+  let characters = 0;
+  for (const row of rows) {
+    if (characters >= pageCharacters) break;
+    const event = storedEvent(connection, names, row);
+    characters += event.data.length;
+    events.push(event);
+  }
+  const full = events.length === query.limit || events.length < rows.length;
   const edge = down ? low : Math.max(high, from);
   const scannedTo = full ? (events.at(-1)?.position ?? edge) : edge;
   const end = !full && (down ? low <= query.afterPosition + 1 : high >= last);
   return { events, scannedTo, end, held: false };
 }
 
-/** Data longer than this does not come with its page, but by itself, and only if it is wanted. */
-const longData = 4_096;
-/** Characters of data after which a page ends. */
-const pageCharacters = 256_000;
+function seqOf(connection: Connection, taskId: string): number | undefined {
+  return connection.get<{ seq: number }>("SELECT seq FROM azoth_tasks WHERE id = ?", taskId)?.seq;
+}
+
+/** The position of the event of a task with which a page has looked at as many as it may; undefined if there are fewer. */
+function nthOfTask(
+  connection: Connection,
+  span: { readonly task: number; readonly low: number; readonly high: number; readonly query: EventQuery },
+): number | undefined {
+  const order = span.query.beforePosition === undefined ? "ASC" : "DESC";
+  const sql = `SELECT position FROM azoth_events INDEXED BY azoth_events_by_task
+    WHERE task = ? AND position BETWEEN ? AND ? ORDER BY position ${order} LIMIT 1 OFFSET ?`;
+  const offset = span.query.scanLimit - 1;
+  return connection.get<{ position: number }>(sql, span.task, span.low, span.high, offset)?.position;
+}
 
 type TaskLogColumns = [
   position: number,
@@ -170,7 +202,7 @@ type TaskLogColumns = [
 
 /** As one JSON array: a driver takes several times as long to hand over the columns one by one. */
 const selectTaskLog = (condition: string): string =>
-  `SELECT json_group_array(json_array(position, type, at_ms, task, run, iif(length(data) <= ${longData}, data, NULL)))
+  `SELECT json_group_array(json_array(position, type, at_ms, task, run, ${shortData("data")}))
      AS page FROM (SELECT * FROM azoth_events WHERE ${condition} AND position <= ? ORDER BY task, position LIMIT ?)`;
 /** Two statements, because for a comparison of pairs SQLite would walk all events of the first task again. */
 const restOfTask = selectTaskLog("task = ? AND position > ?");

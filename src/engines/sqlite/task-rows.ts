@@ -2,6 +2,7 @@
 import { maxNameLength } from "../../limits.ts";
 import {
   type Contradiction,
+  shortPage,
   type StateCount,
   stateNameOf,
   type TaskChange,
@@ -36,12 +37,17 @@ const updateAll = `UPDATE azoth_tasks SET ${assignments([...definitionColumns, .
 const pastAnyId = "\u{10FFFF}".repeat(maxNameLength);
 /** A row as one JSON array: a driver takes several times as long to hand over two dozen columns one by one. */
 const selectTasks = `SELECT json_array(${allColumns.join(", ")}) AS columns FROM azoth_tasks`;
+/** Payloads longer than this do not come with a page, but by themselves: what many of them take has to be bounded. */
+const longPayload = 4_096;
+const shortPayload = `iif(length(payload) <= ${longPayload}, payload, NULL)`;
+const selectSized = selectTasks.replace("payload", shortPayload);
 /** Many rows as one. */
 const selectPage = `SELECT json_group_array(json_array(${allColumns.join(", ")})) AS page
   FROM (SELECT * FROM azoth_tasks WHERE seq BETWEEN ? AND ? ORDER BY seq LIMIT ?)`;
 
 /** What a due task's columns hold, where all of them hold the same: so much less for SQLite to write and for us to read. */
 const ofDue: Readonly<Record<string, string>> = {
+  payload: shortPayload,
   phase: String(phaseNumber("waiting")),
   paused: "0",
   due_at_ms: "run_at_ms",
@@ -130,7 +136,7 @@ export class TaskRows {
       return (JSON.parse(page) as ColumnValue[][]).map((values) => this.#state(rowOf(values)));
     });
     if (taskTypes.length > 1) found.sort(byUrgency);
-    return found.slice(0, limit);
+    return this.#withPayloads(found.slice(0, limit));
   }
 
   nextDueAt(taskTypes: readonly string[]): number | null {
@@ -184,11 +190,8 @@ export class TaskRows {
     if (query.dueUntilMs !== undefined) add("due_at_ms < ?", query.dueUntilMs);
     // A range instead of LIKE: it needs no escapes, and uses the index.
     if (query.idPrefix !== undefined) add("id >= ? AND id < ?", query.idPrefix, `${query.idPrefix}${pastAnyId}`);
-    return this.#many(
-      `${selectTasks} WHERE ${conditions.join(" AND ")} ORDER BY seq LIMIT ?`,
-      ...parameters,
-      query.limit,
-    );
+    const sql = `${selectSized} WHERE ${conditions.join(" AND ")} ORDER BY seq LIMIT ?`;
+    return this.#withPayloads(this.#many(sql, ...parameters, query.limit));
   }
 
   count(): StateCount[] {
@@ -197,6 +200,13 @@ export class TaskRows {
       state: stateNameOf({ phase: phaseOf(row.phase), paused: row.paused === 1 }),
       count: row.count,
     }));
+  }
+
+  /** Of tasks that were read without their payloads, if these are long. */
+  #withPayloads(tasks: readonly TaskState[]): TaskState[] {
+    const sql = "SELECT payload FROM azoth_tasks WHERE seq = ?";
+    const stored = (seq: number) => this.#connection.get<{ payload: string }>(sql, seq)?.payload ?? "null";
+    return shortPage(tasks, ({ seq, payload }) => (payload as string | null) ?? stored(seq));
   }
 
   #typeIds(taskTypes: readonly string[]): number[] {
