@@ -2,7 +2,7 @@
  * Plays a script on the production code (schedulers, their loops, the store, event handlers) in a time that is made to pass,
  * and tells what was not as promised.
  */
-import { type AnyTaskHandler, type AzothDbOptions, AzothError, isAzothError } from "azoth-scheduler";
+import { type AnyTaskHandler, AzothError, isAzothError } from "azoth-scheduler";
 import { createTestScheduler, type TestInstance, type TestScheduler } from "azoth-scheduler/testing";
 import { Cast } from "./cast.ts";
 import { Promises } from "./promises.ts";
@@ -19,7 +19,8 @@ export interface LifeOptions {
   readonly rowNumber: string;
   /** How the log numbers its events there. */
   readonly positions: "none" | "holes";
-  readonly sqliteDriver?: NonNullable<AzothDbOptions["sqliteDriver"]>;
+  /** Instead of the usual one. */
+  readonly sqliteDriver?: object;
 }
 
 export const inMemory: LifeOptions = {

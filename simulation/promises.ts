@@ -1,5 +1,5 @@
 /** Holds a life to what is promised: its log, its rows, what callers were told, and what event handlers made of it. */
-import { type AzothDb, isAzothError, type RecordedEvent } from "azoth-scheduler";
+import { type AzothDb, isAzothError, type LifecycleData, type RecordedEvent } from "azoth-scheduler";
 import type { Did } from "./cast.ts";
 import { LogChecker, type LogOptions } from "./check-log.ts";
 
@@ -20,7 +20,7 @@ export interface PromisesOptions extends LogOptions {
 const checksPerReplay = 5;
 
 export class Promises {
-  /** How many events of each type were read. */
+  /** How many events of each type were read, and of each way in which a run ended. */
   readonly counts: Map<string, number> = new Map();
   position = 0;
   readonly #options: PromisesOptions;
@@ -112,7 +112,7 @@ export class Promises {
     this.#checker.read(event);
     this.position = event.position;
     const { eventType, executionId = "" } = event;
-    this.counts.set(eventType, (this.counts.get(eventType) ?? 0) + 1);
+    this.#count(eventType);
     if (eventType === "did") {
       const did = event.payload as Did;
       this.#did.push(did.executionId);
@@ -122,11 +122,17 @@ export class Promises {
       const { payload } = event.payload as { payload?: unknown };
       if (typeof payload === "string" && payload.includes("/")) this.#scheduled.add(payload);
     }
-    const { success } = event.payload as { success?: boolean };
-    if (eventType !== "TaskExecuted" || success !== true) return;
+    if (eventType !== "TaskExecuted") return;
+    const { success, then } = event.payload as LifecycleData["TaskExecuted"];
+    this.#count(`TaskExecuted then ${then}`);
+    if (!success) return;
     this.#successes.add(executionId);
     if (!this.#options.returned.has(executionId))
       this.#say(`run ${executionId} succeeded, and its handler has not returned`);
+  }
+
+  #count(what: string): void {
+    this.counts.set(what, (this.counts.get(what) ?? 0) + 1);
   }
 
   #compareSorted(what: string, found: Iterable<string>, wanted: Iterable<string>): void {
@@ -150,5 +156,6 @@ const expected: ReadonlySet<string> = new Set([
   "TASK_RUNNING",
   "TASK_PAUSED",
   "STORE_FAILED",
+  "STORE_FULL",
   "STORE_CLOSED",
 ]);
