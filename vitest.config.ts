@@ -18,7 +18,7 @@ const onPostgres = [
 /** What runs on each engine, through test/engine-under-test.ts. */
 const onBoth: string[] = [
   "test/scheduler/**/*.test.ts",
-  "test/simulation/**/*.test.ts",
+  "test/simulation/simulation.test.ts",
   "test/soak/**/*.test.ts",
   "test/subscriptions/**/*.test.ts",
   "test/input/{bad-filters,bad-tasks,bad-transactions,closed,fuzz,hostile-names}.test.ts",

@@ -130,7 +130,7 @@ async function lifeThatCatches(mutant: Mutant, seed: number): Promise<string | n
       "300",
       "--minutes",
       "3",
-      "--no-shrink",
+      "--first",
     ];
     const child = spawn(process.execPath, args, { stdio: ["ignore", "pipe", "inherit"] });
     let told = "";
@@ -144,7 +144,7 @@ async function lifeThatCatches(mutant: Mutant, seed: number): Promise<string | n
   }
 }
 
-const seed = Number(process.env.SEED ?? Math.floor(Math.random() * 2 ** 31));
+const seed = Number(process.env.SIMULATION_SEED ?? Math.floor(Math.random() * 2 ** 31));
 console.log(`from seed ${seed}`);
 const waiting = [...mutants];
 let survivors = 0;

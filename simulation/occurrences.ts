@@ -1,6 +1,7 @@
 /**
  * When a schedule occurs, found by trying every instant: slow, and sharing nothing with the evaluator that it is
- * held against. Knows what the scripts use: minutes that are multiples of five, hours, and no other fields.
+ * held against. Knows what the scripts use: minutes that are multiples of five, hours, and either
+ * days of the month or days of the week.
  */
 
 /** A schedule as it stands in the payload of TaskScheduled. */
@@ -32,12 +33,15 @@ function multiplesIn(everyMs: number, anchorMs: number, afterMs: number, untilMs
 }
 
 function cronIn(expression: string, timeZone: string, afterMs: number, untilMs: number): number[] {
-  const [, minutes = "*", hours = "*"] = expression.split(" ");
+  const [, minutes = "*", hours = "*", days = "*", , weekdays = "*"] = expression.split(" ");
   const isFixed = !/[*/]/.test(minutes + hours);
   const matches = (localMs: number) => {
     const minute = Math.floor(localMs / minuteMs) % 60;
     const hour = Math.floor(localMs / (60 * minuteMs)) % 24;
-    return allows(minutes, minute) && allows(hours, hour);
+    if (!allows(minutes, minute) || !allows(hours, hour)) return false;
+    if (days === "*" && weekdays === "*") return true;
+    const date = new Date(localMs);
+    return allows(days, date.getUTCDate()) && allows(weekdays, date.getUTCDay());
   };
   const found: number[] = [];
   for (let at = (Math.floor(afterMs / stepMs) + 1) * stepMs; at <= untilMs; at += stepMs) {

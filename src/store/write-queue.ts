@@ -64,6 +64,27 @@ const collidedAtOnce = 2;
 /** How often a unit is done again whose transaction collided with another. */
 const maxCollisions = 5;
 
+/** A transaction's callback while it is being called. */
+interface Callback {
+  readonly queue: WriteQueue;
+  /** That of another store's transaction, in which this one was begun. */
+  readonly outer: Callback | undefined;
+  open: boolean;
+}
+
+/**
+ * Tells a write that is begun inside of a transaction's callback from all others. One for all queues: up to Node 22 each
+ * storage makes every promise of the process dearer, for as long as the process lives.
+ */
+const callbacks = new AsyncLocalStorage<Callback>();
+
+/** The innermost callback that is still being called. */
+function openCallback(): Callback | undefined {
+  let callback = callbacks.getStore();
+  while (callback?.open === false) callback = callback.outer;
+  return callback;
+}
+
 export interface WriteQueueOptions {
   readonly engine: Engine;
   readonly clock: Clock;
@@ -92,8 +113,6 @@ export class WriteQueue {
   #queuedBytes = 0;
   #closed = false;
   readonly #dueListeners = new Set<DueListener>();
-  /** Tells a write that is begun inside of a transaction's callback from all others. */
-  readonly #callbacks = new AsyncLocalStorage<{ open: boolean }>();
 
   constructor(options: WriteQueueOptions) {
     this.#options = options;
@@ -109,9 +128,9 @@ export class WriteQueue {
    * it is refused instead.
    */
   async runCallback<T>(callback: () => T | Promise<T>): Promise<T> {
-    const scope = { open: true };
+    const scope: Callback = { queue: this, outer: openCallback(), open: true };
     try {
-      return await this.#callbacks.run(scope, async () => await callback());
+      return await callbacks.run(scope, async () => await callback());
     } finally {
       // What the callback left running may write: it waits for nothing that waits for it.
       scope.open = false;
@@ -120,7 +139,7 @@ export class WriteQueue {
 
   /** Resolves when the unit's effects are committed. */
   submit<T>(unit: Unit<T>): Promise<T> {
-    if (this.#callbacks.getStore()?.open === true) {
+    if (this.#isInCallback()) {
       const message =
         "This would wait for the transaction that it is called in. Use the methods of that transaction, such as transaction.scheduleTask.";
       return Promise.reject(new AzothError("TRANSACTION_NESTED", message));
@@ -153,6 +172,12 @@ export class WriteQueue {
     this.#closed = true;
     await this.#draining;
     while (this.#apart.size > 0) await Promise.all(this.#apart);
+  }
+
+  #isInCallback(): boolean {
+    let callback = openCallback();
+    while (callback !== undefined && !(callback.open && callback.queue === this)) callback = callback.outer;
+    return callback !== undefined;
   }
 
   #enqueue(waiting: Waiting): void {

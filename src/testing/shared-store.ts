@@ -7,6 +7,7 @@
 import { AzothError } from "../errors.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
 import type { EngineReads, EngineTransaction } from "../store/engine.ts";
+import type { ManualClock } from "./manual-clock.ts";
 import type { WorkInProgress } from "./work-in-progress.ts";
 
 /** What the loops of a scheduler ask. */
@@ -26,16 +27,27 @@ const readVerbs = [
 /** Whose life a handle shares. */
 export interface Life {
   readonly hasEnded: boolean;
+  /** Told of each call to the store, before it and when a commit has answered: the life may end there. */
+  called(): void;
   /** Settles as the promise does, or rejects when the process is killed. */
   orEnd<T>(promise: Promise<T>): Promise<T>;
 }
 
 /** The life of the test itself. */
-export const endlessLife: Life = { hasEnded: false, orEnd: (promise) => promise };
+export const endlessLife: Life = { hasEnded: false, called: () => {}, orEnd: (promise) => promise };
+
+/** How a commit is to fail. */
+interface Failure {
+  readonly error: AzothError;
+  /** True if it takes effect nevertheless, and only its answer is lost. */
+  readonly kept: boolean;
+}
 
 export class SharedStore {
   /** Write transactions that were committed. */
   commits = 0;
+  /** Write transactions that failed because they were told to. */
+  failedCommits = 0;
   /** Looks of the schedulers' loops at what is due, or at what is new in the log. */
   rounds = 0;
   /** Changes whenever the database has answered. */
@@ -45,15 +57,20 @@ export class SharedStore {
   /** Whom the next answer wakes. */
   readonly #awaiting: (() => void)[] = [];
   readonly #work: WorkInProgress;
+  readonly #clock: ManualClock;
   readonly #announcing: boolean;
   /** The handles, each with the latest of its writes that was begun. */
   readonly #handles = new Map<AzothDb, Promise<unknown>>();
   #lastWrite: Promise<unknown> = Promise.resolve();
-  #failures: AzothError[] = [];
+  #failures: Failure[] = [];
+  #slowMs = 0;
+  /** What the storage takes its time for just now. */
+  readonly #slow = new Set<AbortController>();
 
   /** @param announcing whether commits are told at once, or found by looking, as in life */
-  constructor(work: WorkInProgress, announcing: boolean) {
+  constructor(work: WorkInProgress, clock: ManualClock, announcing: boolean) {
     this.#work = work;
+    this.#clock = clock;
     this.#announcing = announcing;
   }
 
@@ -62,9 +79,15 @@ export class SharedStore {
     return this.#ended + this.rounds;
   }
 
-  /** Lets the next commits fail: their transactions run, and are rolled back. */
-  failNext(count: number, error: AzothError): void {
-    this.#failures = Array.from({ length: count }, () => error);
+  /** Lets the next commits fail: their transactions run, and are rolled back, or kept without an answer. */
+  failNext(count: number, failure: Failure): void {
+    this.#failures = Array.from({ length: count }, () => failure);
+  }
+
+  /** Lets each call of a scheduler take so long on the clock; what is under way ends at once. */
+  slowDown(ms: number): void {
+    this.#slowMs = ms;
+    for (const pause of this.#slow) pause.abort();
   }
 
   /** Takes in a handle; from now on it writes in turn, and the looks of its loops are counted. */
@@ -72,7 +95,7 @@ export class SharedStore {
     this.#handles.set(db, Promise.resolve());
     const { engine } = coreOf(db);
     const { reads } = engine;
-    this.#waitForReads(reads);
+    this.#waitForReads(reads, life);
     if (life !== endlessLife) {
       reads.nextDueAt = this.#counted(reads.nextDueAt.bind(reads));
       reads.readEvents = this.#counted(reads.readEvents.bind(reads));
@@ -105,17 +128,43 @@ export class SharedStore {
   ): Promise<T> {
     if (life.hasEnded) throw endedError();
     const piece = this.#work.begin();
+    const beSlow = async () => {
+      piece.park();
+      await this.#beSlow(life).finally(() => piece.resume());
+    };
+    let failure: Failure | undefined;
     const inside = async (transaction: EngineTransaction): Promise<T> => {
       // A process that dies takes its transaction with it, whatever the code in there still waits for.
       const result = await life.orEnd(work(this.#mortal(transaction, life)));
-      const failure = this.#failures.shift();
-      if (failure !== undefined) throw failure;
+      if (this.#isSlowFor(life)) await beSlow();
+      callOf(life);
+      failure = this.#failures.shift();
+      if (failure !== undefined) this.failedCommits++;
+      if (failure?.kept === false) throw failure.error;
       return result;
     };
     try {
-      return await this.#ask(() => write((transaction) => this.#unasked(() => inside(transaction))));
+      const result = await this.#ask(life, () => write((transaction) => this.#unasked(() => inside(transaction))));
+      if (this.#isSlowFor(life)) await beSlow();
+      callOf(life);
+      if (failure !== undefined) throw failure.error;
+      return result;
     } finally {
       piece.end();
+    }
+  }
+
+  #isSlowFor(life: Life): boolean {
+    return this.#slowMs > 0 && life !== endlessLife;
+  }
+
+  async #beSlow(life: Life): Promise<void> {
+    const pause = new AbortController();
+    this.#slow.add(pause);
+    try {
+      await life.orEnd(this.#clock.sleepFor(life, this.#slowMs, pause.signal));
+    } finally {
+      this.#slow.delete(pause);
     }
   }
 
@@ -134,14 +183,19 @@ export class SharedStore {
     for (const resolve of this.#awaiting.splice(0)) resolve();
   }
 
-  #waitForReads(reads: EngineReads): void {
+  #waitForReads(reads: EngineReads, life: Life): void {
     for (const verb of readVerbs) {
       const read = reads[verb].bind(reads) as (...query: unknown[]) => Promise<unknown>;
-      Object.assign(reads, { [verb]: (...query: unknown[]) => this.#ask(() => read(...query)) });
+      const look = async (...query: unknown[]) => {
+        if (this.#isSlowFor(life)) await this.#beSlow(life);
+        return await this.#ask(life, () => read(...query));
+      };
+      Object.assign(reads, { [verb]: look });
     }
   }
 
-  async #ask<T>(question: () => Promise<T>): Promise<T> {
+  async #ask<T>(life: Life, question: () => Promise<T>): Promise<T> {
+    callOf(life);
     this.#asked++;
     try {
       return await question();
@@ -165,14 +219,13 @@ export class SharedStore {
   #mortal(transaction: EngineTransaction, life: Life): EngineTransaction {
     return new Proxy(transaction, {
       get: (target, key) => {
-        if (life.hasEnded) throw endedError();
         const member: unknown = Reflect.get(target, key, target);
         if (typeof member !== "function") return member;
         const verb = member.bind(target) as (...parameters: unknown[]) => Promise<unknown>;
         if (key === "nested") {
-          return (work: () => Promise<unknown>) => this.#ask(() => verb(() => this.#unasked(work)));
+          return (work: () => Promise<unknown>) => this.#ask(life, () => verb(() => this.#unasked(work)));
         }
-        return (...parameters: unknown[]) => this.#ask(() => verb(...parameters));
+        return (...parameters: unknown[]) => this.#ask(life, () => verb(...parameters));
       },
     });
   }
@@ -195,6 +248,12 @@ export class SharedStore {
       if (other !== db) coreOf(other).notices.announce();
     }
   }
+}
+
+/** @throws AzothError STORE_CLOSED if the life ends with this call */
+function callOf(life: Life): void {
+  life.called();
+  if (life.hasEnded) throw endedError();
 }
 
 export function endedError(): AzothError {

@@ -30,7 +30,7 @@ export class TestBed {
     this.#work = new WorkInProgress();
     this.clock = clock;
     this.db = db;
-    this.store = new SharedStore(this.#work, settings.announcing);
+    this.store = new SharedStore(this.#work, clock, settings.announcing);
     this.store.add(db, endlessLife);
   }
 

@@ -3,6 +3,7 @@ import type { SchedulerOptions } from "../scheduler/options.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { AnyTaskHandler } from "../scheduler/task-handler.ts";
 import type { TestBed } from "./test-bed.ts";
+import { parseCount } from "./test-options.ts";
 import type { TestProcess } from "./test-process.ts";
 
 /** A scheduler on the store and clock of a test, as if in a process of its own. */
@@ -34,7 +35,7 @@ export class TestInstance<const out Handlers extends readonly AnyTaskHandler[] =
 
   /** Stops it in good order, from a suspension as well. If handlers still run, time passes, as far as the grace period. */
   async stop(): Promise<void> {
-    if (this.#process.hasEnded) return;
+    if (this.#process.hasEnded) return await this.#process.kill();
     this.#process.resume();
     await this.#bed.passTimeUntil(this.#process.scheduler.stop());
     await this.#process.close();
@@ -47,6 +48,14 @@ export class TestInstance<const out Handlers extends readonly AnyTaskHandler[] =
   async crash(): Promise<void> {
     await this.#process.kill();
     await this.#bed.settle();
+  }
+
+  /**
+   * Crashes it in the midst of its work: at the so many-th of its calls to the store from now on, whether in an open
+   * transaction, before its commit, or after it and before the answer.
+   */
+  crashAfter(storeCalls: number): void {
+    this.#process.killAfter(parseCount(storeCalls, "storeCalls"));
   }
 
   /**

@@ -65,6 +65,12 @@ const dbKeys: readonly string[] = [
 
 const testKeys: readonly string[] = ["start", "location", "seed", "patience", "maxRounds"];
 
+/** @throws AzothError INVALID_OPTION */
+export function parseCount(count: unknown, what: string): number {
+  if (typeof count === "number" && Number.isSafeInteger(count) && count >= 1) return count;
+  throw new AzothError("INVALID_OPTION", `${what} must be a whole number from 1, and is ${quote(count)}.`);
+}
+
 /** Sorts the options; unknown ones stay among the Scheduler's, which refuses them. @throws AzothError */
 export function resolveTestOptions(options: TestSchedulerOptions): TestSettings {
   const { start = "2026-01-01T00:00:00Z", location = ":memory:", seed = 1 } = options;

@@ -25,6 +25,7 @@ export class TestProcess {
   readonly db: AzothDb;
   readonly #options: TestProcessOptions;
   readonly #life: Mortality;
+  #killing: Promise<void> | undefined;
 
   static async start(options: TestProcessOptions): Promise<TestProcess> {
     const { location, store, clock } = options;
@@ -33,6 +34,7 @@ export class TestProcess {
     store.add(db, life);
     try {
       const process = new TestProcess(options, db, life);
+      life.onLastCall = () => void process.kill();
       await process.scheduler.start();
       return process;
     } catch (error) {
@@ -65,9 +67,18 @@ export class TestProcess {
     this.#life.resume();
   }
 
+  /** Kills it in the midst of its work, at the so many-th of its calls to the store from now on. */
+  killAfter(storeCalls: number): void {
+    this.#life.callsLeft = storeCalls;
+  }
+
   /** Ends it as `kill -9` does: at once, with nothing recorded, nothing released and its open transaction rolled back. */
-  async kill(): Promise<void> {
-    if (this.#life.hasEnded) return;
+  kill(): Promise<void> {
+    this.#killing ??= this.#kill();
+    return this.#killing;
+  }
+
+  async #kill(): Promise<void> {
     const { clock, store } = this.#options;
     this.#life.end();
     clock.abandon(this.#life);
@@ -86,6 +97,9 @@ export class TestProcess {
 
 class Mortality implements Life {
   hasEnded = false;
+  /** Calls to the store until it dies. */
+  callsLeft = Number.POSITIVE_INFINITY;
+  onLastCall: () => void = () => {};
   readonly #ended: Promise<never>;
   #end: () => void = () => {};
   #suspension: Promise<void> | undefined;
@@ -100,6 +114,10 @@ class Mortality implements Life {
 
   orEnd<T>(promise: Promise<T>): Promise<T> {
     return Promise.race([this.#ended, promise]);
+  }
+
+  called(): void {
+    if (--this.callsLeft <= 0 && !this.hasEnded) this.onLastCall();
   }
 
   end(): void {

@@ -68,6 +68,11 @@ export class TestScheduler<const out Handlers extends readonly AnyTaskHandler[] 
     return this.#bed.store.commits;
   }
 
+  /** Commits that failed, as {@link TestScheduler.failNextCommits} had told them to. */
+  get failedCommits(): number {
+    return this.#bed.store.failedCommits;
+  }
+
   /** Rounds that the schedulers' loops have made: a loop that runs hot shows here, even if it writes nothing. */
   get rounds(): number {
     return this.#bed.store.rounds;
@@ -119,6 +124,20 @@ export class TestScheduler<const out Handlers extends readonly AnyTaskHandler[] 
   }
 
   /**
+   * Crashes the scheduler in the midst of its work: at the so many-th of its calls to the store from now on, whether in
+   * an open transaction, before its commit, or after it and before the answer.
+   *
+   * @example
+   * kit.crashAfter(40);
+   * await kit.advance("1h");
+   * await kit.restart();
+   * @throws AzothError INVALID_OPTION
+   */
+  crashAfter(storeCalls: number): void {
+    this.#main.crashAfter(storeCalls);
+  }
+
+  /**
    * Holds the scheduler as a stopped process or a blocked event loop is held: its loops do nothing until `resume`.
    * Silent for longer than `claimDuration`, it loses its tasks to another one.
    */
@@ -155,9 +174,29 @@ export class TestScheduler<const out Handlers extends readonly AnyTaskHandler[] 
   /**
    * Lets the next commits fail, as a full disk does: nothing of them is kept.
    * @param error what they fail with; defaults to an AzothError STORE_FAILED
+   * @param options `kept: true` if they take effect nevertheless, and only the answer is lost, as with a connection that breaks
    */
-  failNextCommits(count: number, error = new AzothError("STORE_FAILED", "The test made this commit fail.")): void {
-    this.#bed.store.failNext(count, error);
+  failNextCommits(
+    count: number,
+    error = new AzothError("STORE_FAILED", "The test made this commit fail."),
+    { kept = false }: { readonly kept?: boolean } = {},
+  ): void {
+    this.#bed.store.failNext(count, { error, kept });
+  }
+
+  /**
+   * Lets each commit of the schedulers take so long from now on, both before it takes effect and before it is answered,
+   * and each of their looks at the store as well. 0 ends that, also for what is under way. What you ask of a scheduler meanwhile
+   * is answered when the time has passed; `kit.db` is never slow.
+   *
+   * @example
+   * kit.slowStorage("20s");
+   * await kit.advance("1h");
+   * kit.slowStorage(0);
+   * @throws AzothError INVALID_DURATION
+   */
+  slowStorage(duration: Duration): void {
+    this.#bed.store.slowDown(parseDuration(duration, { what: "slowStorage" }));
   }
 
   /** The recorded events, oldest first. @throws AzothError INVALID_FILTER */

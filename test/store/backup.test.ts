@@ -10,7 +10,7 @@ import { type AzothDb, type AzothDbOptions, coreOf } from "../../src/store/azoth
 import { copyLog } from "../../src/store/copy-log.ts";
 import { append, completedTask, newEvent, nowMs, runningTask, saveNew, taskState } from "../contract/subject.ts";
 import { createTestScheduler, engineUnderTest, newLocation } from "../engine-under-test.ts";
-import { faultyDriver } from "./faulty-driver.ts";
+import { faultyDriver } from "../../simulation/faulty-driver.ts";
 import { eventsOf, openStore, scratchDirectory, until } from "./scratch-stores.ts";
 
 /** A store on the engine under test, and where others can open it. */

@@ -5,7 +5,7 @@ import { immediate } from "../../src/schedule/immediate.ts";
 import { Scheduler } from "../../src/scheduler/scheduler.ts";
 import { taskHandler } from "../../src/scheduler/task-handler.ts";
 import { AzothDb } from "../../src/store/azoth-db.ts";
-import { type Fault, failAt, faultyDriver, resultCode } from "./faulty-driver.ts";
+import { type Fault, failAt, faultyDriver, resultCode } from "../../simulation/faulty-driver.ts";
 import { eventsOf, openStore, scratchDirectory, until } from "./scratch-stores.ts";
 
 const faults: readonly (readonly [name: string, code: string, fault: Fault])[] = [

@@ -36,6 +36,22 @@ test("in an event handler, which fails by it", async () => {
   expect(await kit.scheduler.countTasks()).toMatchObject({ completed: 1, waiting: 0 });
 });
 
+test("also from within a transaction of another store, which itself may be in there", async () => {
+  await using outer = await AzothDb.open(":memory:");
+  await using inner = await AzothDb.open(":memory:");
+  await outer.transaction(async (tx) => {
+    await inner.transaction(async (other) => {
+      await expect(outer.transaction(() => {})).rejects.toMatchObject({ code: "TRANSACTION_NESTED" });
+      await other.append({ eventType: "noted" });
+    });
+    await expect(outer.transaction(() => {})).rejects.toMatchObject({ code: "TRANSACTION_NESTED" });
+    await inner.transaction((other) => other.append({ eventType: "noted" }));
+    await tx.append({ eventType: "noted" });
+  });
+  expect(await outer.lastPosition()).toBe(1);
+  expect(await inner.lastPosition()).toBe(2);
+});
+
 test("but not in what a callback leaves running, nor beside it", async () => {
   await using db = await AzothDb.open(":memory:");
   let later: Promise<unknown> | undefined;

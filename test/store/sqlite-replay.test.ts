@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import { answerApart } from "../../src/engines/sqlite/apart.ts";
 import { loadDriver } from "../../src/engines/sqlite/driver.ts";
 import { type AzothDb, coreOf } from "../../src/store/azoth-db.ts";
-import { faultyDriver, resultCode } from "./faulty-driver.ts";
+import { faultyDriver, resultCode } from "../../simulation/faulty-driver.ts";
 import { livelyCopies } from "./lively-copies.ts";
 import { openStore, scheduleMany, scratchDirectory } from "./scratch-stores.ts";
 import { changed, eventOf, tamper } from "./tampering.ts";

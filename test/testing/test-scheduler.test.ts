@@ -2,7 +2,16 @@
 import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { cron, immediate, interval, oneTime, type TaskContext, taskHandler } from "azoth-scheduler";
+import {
+  AzothError,
+  cron,
+  immediate,
+  interval,
+  isAzothError,
+  oneTime,
+  type TaskContext,
+  taskHandler,
+} from "azoth-scheduler";
 import { createTestScheduler, seededRandom } from "azoth-scheduler/testing";
 import { describe, expect, test } from "vitest";
 import { deferred, eventsOf, idle, typesOf } from "../scheduler/support.ts";
@@ -286,6 +295,57 @@ describe("the store", () => {
     expect(await kit.scheduler.getTask("one")).toBeNull();
     await kit.scheduler.scheduleTask(request);
     expect(await kit.log({ taskId: "one" })).toHaveLength(1);
+  });
+
+  test("can lose the answers to commits, which take effect", async () => {
+    await using kit = await createTestScheduler({ handlers: [idle] });
+    const lost = new AzothError("STORE_FAILED", "no answer");
+    kit.failNextCommits(1, lost, { kept: true });
+    const request = { taskId: "one", taskType: "job", schedule: oneTime("2026-02-02T00:00:00Z") } as const;
+    await expect(kit.scheduler.scheduleTask(request)).rejects.toBe(lost);
+    expect(kit.failedCommits).toBe(1);
+    expect((await kit.scheduler.scheduleTask(request)).change).toBe("unchanged");
+  });
+
+  test("can be slow, which delays what the schedulers do, and not what the test asks for itself", async () => {
+    await using kit = await createTestScheduler({ handlers: [idle], claimDuration: "10h" });
+    kit.slowStorage("20s");
+    const task = { taskId: "one", taskType: "job", schedule: immediate() } as const;
+    await kit.db.transaction((tx) => tx.scheduleTask(task));
+    // One look at what is due, and one commit.
+    await kit.advance("39s");
+    expect(await kit.log({ eventTypes: ["TaskStarted"] })).toHaveLength(0);
+    await kit.advance("1s");
+    expect(await kit.log({ eventTypes: ["TaskStarted"] })).toHaveLength(1);
+    expect(await kit.log({ eventTypes: ["TaskExecuted"] })).toHaveLength(0);
+    const asked = kit.scheduler.getTask("one");
+    kit.slowStorage(0);
+    await kit.settle();
+    expect((await asked)?.state).toBe("running");
+    expect((await kit.scheduler.getTask("one"))?.state).toBe("completed");
+  });
+
+  test("can be where a process dies: at each of its calls, and what was to be done is done by the next", async () => {
+    let midway = 0;
+    for (let call = 1; ; call++) {
+      await using kit = await createTestScheduler({ handlers: [idle], claimDuration: "1m" });
+      kit.crashAfter(call);
+      await kit.db.transaction((tx) => tx.scheduleTask({ taskId: "one", taskType: "job", schedule: immediate() }));
+      await kit.settle();
+      const died = await kit.scheduler.getTask("one").then(
+        () => false,
+        (error: unknown) => isAzothError(error, "STORE_CLOSED"),
+      );
+      if (!died) break;
+      if ((await kit.log({ eventTypes: ["TaskStarted"] })).length > 0) midway++;
+      await kit.restart();
+      await kit.advance("2m");
+      expect((await kit.scheduler.getTask("one"))?.state).toBe("completed");
+      expect(await kit.db.verify()).toMatchObject({ ok: true });
+    }
+    expect(midway).toBeGreaterThan(2);
+    await using kit = await createTestScheduler();
+    expect(() => kit.crashAfter(0)).toThrow("storeCalls must be a whole number from 1");
   });
 
   test("gets the same ids from the same seed", async () => {

@@ -1,10 +1,21 @@
 /** A SQLite driver that fails when it is told to. */
-import {
-  loadDriver,
-  type SqliteDatabase,
-  type SqliteDriver,
-  type SqliteStatement,
-} from "../../src/engines/sqlite/driver.ts";
+
+interface SqliteStatement {
+  run(...parameters: never[]): { changes: number | bigint };
+  get(...parameters: never[]): unknown;
+  all(...parameters: never[]): unknown[];
+}
+
+interface SqliteDatabase {
+  exec(sql: string): void;
+  prepare(sql: string): SqliteStatement;
+  close(): void;
+}
+
+/** What `AzothDb.open` takes as `sqliteDriver`. */
+interface SqliteDriver {
+  readonly DatabaseSync: new (path: string) => SqliteDatabase;
+}
 
 /** https://www.sqlite.org/rescode.html */
 export const resultCode = { error: 1, busy: 5, ioError: 10, corrupt: 11, full: 13, constraint: 19 } as const;
@@ -33,8 +44,15 @@ export function failAt(faulty: FaultyDriver, call: number, fault: Fault): void {
   faulty.plan = () => (faulty.calls - 1 === call ? fault : undefined);
 }
 
+async function realDriver(): Promise<SqliteDriver> {
+  // Only some of the supported versions of Node have it.
+  const getBuiltin = process.getBuiltinModule as typeof process.getBuiltinModule | undefined;
+  const builtin: unknown = getBuiltin?.("node:sqlite");
+  return (builtin ?? (await import("@photostructure/sqlite"))) as SqliteDriver;
+}
+
 export async function faultyDriver(): Promise<FaultyDriver> {
-  const { DatabaseSync } = (await loadDriver()) as { DatabaseSync: SqliteDriver["DatabaseSync"] };
+  const { DatabaseSync } = await realDriver();
   const faulty: FaultyDriver = {
     driver: { DatabaseSync: databaseClass() },
     plan: undefined,
