@@ -1,0 +1,30 @@
+/** A mutant as Stryker reports it. */
+export interface ReportedMutant {
+  readonly location: {
+    readonly start: { readonly line: number; readonly column: number };
+    readonly end: { readonly line: number; readonly column: number };
+  };
+  readonly replacement: string;
+  readonly status: string;
+}
+
+export interface Survivor {
+  readonly file: string;
+  readonly mutant: string;
+}
+
+/** Mutants of one file that survive for one reason. */
+export interface Explained {
+  readonly file: string;
+  readonly mutants: readonly string[];
+  readonly why: string;
+}
+
+export function describeMutant(source: string, mutant: Pick<ReportedMutant, "location" | "replacement">): string;
+export function isCaught(mutant: Pick<ReportedMutant, "status">): boolean;
+export function isSurvivor(mutant: Pick<ReportedMutant, "status">): boolean;
+export function compare(
+  survived: readonly Survivor[],
+  explained: readonly Explained[],
+  ranWhole: (file: string) => boolean,
+): { unexplained: Survivor[]; obsolete: Survivor[] };
