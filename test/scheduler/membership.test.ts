@@ -3,6 +3,7 @@ import { type AnyTaskHandler, immediate, type Signal, taskHandler } from "azoth-
 import { describe, expect, test } from "vitest";
 import { dataOf, eventsOf, idle, openKit } from "./support.ts";
 
+/** Without patience, for what writes little at a time: a large commit pauses, and has to be waited for. */
 const clocked = { claimDuration: "30s", patience: 0 } as const;
 const startMs = Date.parse("2026-01-01T00:00:00Z");
 const secondsOf = (events: readonly { readonly recordedAt: Date }[]) =>
@@ -62,7 +63,11 @@ describe("a silent scheduler", () => {
   test("loses more tasks than one commit takes over, with a pause between, and its place with the last of them", async () => {
     let hangs = true;
     const tasks = Array.from({ length: 501 }, () => ({ taskType: "job", schedule: immediate() }) as const);
-    await using kit = await openKit({ ...clocked, handlers: [mortal(() => hangs)], maxConcurrentTasks: 501 });
+    await using kit = await openKit({
+      claimDuration: "30s",
+      handlers: [mortal(() => hangs)],
+      maxConcurrentTasks: 501,
+    });
     await kit.scheduler.scheduleTasks(tasks);
     await kit.settle();
     expect(await kit.scheduler.countTasks()).toMatchObject({ running: 501 });
@@ -80,7 +85,11 @@ describe("a silent scheduler", () => {
   test("loses exactly as many as one commit takes over", async () => {
     let hangs = true;
     const tasks = Array.from({ length: 500 }, () => ({ taskType: "job", schedule: immediate() }) as const);
-    await using kit = await openKit({ ...clocked, handlers: [mortal(() => hangs)], maxConcurrentTasks: 500 });
+    await using kit = await openKit({
+      claimDuration: "30s",
+      handlers: [mortal(() => hangs)],
+      maxConcurrentTasks: 500,
+    });
     await kit.scheduler.scheduleTasks(tasks);
     await kit.settle();
     const { scheduler } = await kit.addScheduler();

@@ -69,7 +69,6 @@ async function runPart(name) {
       "/docs",
       "/examples",
       "/etc",
-      "/simulation",
       "/tools/node-versions",
     ],
     reporters: ["progress-append-only", "json"],
