@@ -24,7 +24,7 @@ const code = (text) => `\`${text.replaceAll("|", "\\|").replaceAll("`", "'")}\``
 const line = (what, sums) => row([what, sums.killed, sums.timeout, sums.survived, percent(sums).toFixed(1)]);
 
 /** The page with its figures and explanations made anew, between their marks. */
-export function figuresPage(page, { figures, explained, minutes }) {
+export function figuresPage(page, { figures, known }) {
   const tables = Object.entries(parts).map(([name, { title }]) => {
     const own = figures.filter(({ part }) => part === name);
     const rows = own.map((each) => line(link(each.file), each));
@@ -35,12 +35,16 @@ export function figuresPage(page, { figures, explained, minutes }) {
     return [...head, ...rows, line("**together**", total(own))].join("\n");
   });
   const whole = total(figures);
-  const share = `${whole.caught} of ${whole.caught + whole.survived} mutants were noticed, ${percent(whole).toFixed(1)} %; `;
-  const why = explained.map(({ file, mutants, why }) => row([link(file), mutants.map(code).join("<br>"), why]));
+  const share = `${whole.caught} of ${whole.caught + whole.survived} mutants were noticed, ${percent(whole).toFixed(1)} %.`;
+  const why = known
+    .filter(({ why }) => why !== null)
+    .map(({ file, mutants, why }) => row([link(file), mutants.map(code).join("<br>"), why]));
+  const open = known.filter(({ why }) => why === null).reduce((so, { mutants }) => so + mutants.length, 0);
   const table = [row(["file", "mutant", "why it survives"]), row(["---", "---", "---"]), ...why].join("\n");
+  const rest = `${open} others are in the list without a reason: nobody has looked at them yet.`;
   const written = {
-    figures: `${share}the run took ${Math.round(minutes)} minutes.\n\n${tables.join("\n\n")}`,
-    survivors: table,
+    figures: `${share}\n\n${tables.join("\n\n")}`,
+    survivors: open === 0 ? table : `${table}\n\n${rest}`,
   };
   return page.replace(/<!-- (figures|survivors) -->[^]*?<!-- end -->/g, (_, what) => {
     return `<!-- ${what} -->\n\n${written[what]}\n\n<!-- end -->`;

@@ -29,6 +29,8 @@ export const parts = {
       "test/tasks/occurrences.test.ts",
       "test/tasks/retries.test.ts",
       "test/tasks/event-codec.test.ts",
+      "test/tasks/task-event.test.ts",
+      "test/tasks/retry-policy.test.ts",
       "test/input/bad-tasks.test.ts",
       "test/input/hostile-names.test.ts",
       "test/tasks/evolve.test.ts",
@@ -48,6 +50,7 @@ export const parts = {
     tests: [
       "test/store/work.test.ts",
       "test/scheduler/turn.test.ts",
+      "test/engines/task-columns.test.ts",
       "test/contract/sqlite.test.ts",
       "test/scheduler/claim-ahead.test.ts",
       "test/scheduler/membership.test.ts",

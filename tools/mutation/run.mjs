@@ -6,10 +6,12 @@
  *     npm run mutation -- claims --file src/scheduler/turn.ts:50-80
  *                                               some files, or lines, by the tests of a part
  *     npm run mutation -- --concurrency 2       beside each other; default 1
- *     npm run mutation -- --record              writes the figures into docs/mutation-testing.md
+ *     npm run mutation -- --fresh               tries every mutant again, not only what a change may concern
+ *     npm run mutation -- --record              writes figures into docs/mutation-testing.md, and new survivors into
+ *                                               survivors.json, without a reason
  *
- * Fails if tests notice less than `leastScore` percent of a part's mutants, or if one survives that survivors.json
- * does not explain. The mutator is Stryker, installed here when it is missing or out of date.
+ * Fails if tests notice less than `leastScore` percent of a part's mutants, or if one survives that is not in
+ * survivors.json, or if one that is there has not survived. The mutator is Stryker, installed here when it is missing or out of date.
  */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -18,7 +20,7 @@ import { parseArgs } from "node:util";
 import { installFolder } from "../../scripts/install-folder.mjs";
 import { figuresPage, percent, total } from "./figures.mjs";
 import { parts } from "./parts.mjs";
-import { compare, describeMutant, isCaught, isSurvivor } from "./survivors.mjs";
+import { compare, describeMutant, isCaught, isSurvivor, updated } from "./survivors.mjs";
 
 const folder = fileURLToPath(new URL(".", import.meta.url));
 const leastScore = 85;
@@ -28,6 +30,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     file: { type: "string", multiple: true, default: [] },
     concurrency: { type: "string", default: "1" },
+    fresh: { type: "boolean", default: false },
     record: { type: "boolean", default: false },
   },
 });
@@ -61,22 +64,20 @@ async function runPart(name) {
     concurrency: Number(options.concurrency),
     disableTypeChecks: false,
     tempDirName: ".stryker-tmp",
-    ignorePatterns: [
-      "/.build",
-      "/dist",
-      "/coverage",
-      "/bench",
-      "/docs",
-      "/examples",
-      "/etc",
-      "/tools/node-versions",
-    ],
+    ignorePatterns: ["/.build", "/dist", "/coverage", "/bench", "/docs", "/examples", "/etc", "/tools/node-versions"],
+    // Verdicts of earlier runs stand for what has not changed since, neither the code nor the tests that met it.
+    incremental: true,
+    incrementalFile: `.build/mutation/${name}.incremental.json`,
+    force: options.fresh,
     reporters: ["progress-append-only", "json"],
     jsonReporter: { fileName: `.build/mutation/${name}.json` },
     allowConsoleColors: false,
   });
   await stryker.runMutationTest();
-  const { files: found } = JSON.parse(readFileSync(`.build/mutation/${name}.json`, "utf8"));
+  const { files: found, testFiles } = JSON.parse(readFileSync(`.build/mutation/${name}.json`, "utf8"));
+  // A test file that cannot be loaded here would go unnoticed, and let mutants survive.
+  const missing = tests.filter((test) => (testFiles[test]?.tests.length ?? 0) === 0);
+  if (missing.length > 0) throw new Error(`No test ran of ${missing.join(", ")}.`);
   return Object.entries(found).map(([file, { source, mutants }]) => ({ part: name, file, source, mutants }));
 }
 
@@ -118,17 +119,19 @@ const minutes = (performance.now() - startedMs) / 60_000;
 
 const figures = results.map(figuresOf);
 tell(figures);
-const explained = JSON.parse(readFileSync(join(folder, "survivors.json"), "utf8"));
+const known = JSON.parse(readFileSync(join(folder, "survivors.json"), "utf8"));
 const survived = results.flatMap(({ file, source, mutants }) =>
   mutants.filter(isSurvivor).map((mutant) => ({ file, mutant: describeMutant(source, mutant) })),
 );
 const tried = new Set(options.file.length > 0 ? [] : results.map(({ file }) => file));
-const { unexplained, obsolete } = compare(survived, explained, (file) => tried.has(file));
-for (const { file, mutant } of unexplained)
-  fail(`Survived, and survivors.json does not say why: ${file}\n    ${mutant}`);
-for (const { file, mutant } of obsolete) fail(`In survivors.json, but it did not survive: ${file}\n    ${mutant}`);
+const { added, obsolete } = compare(survived, known, (file) => tried.has(file));
 if (options.record) {
+  const list = updated(known, { added, obsolete });
+  writeFileSync(join(folder, "survivors.json"), `${JSON.stringify(list, null, 2)}\n`);
   const page = join(folder, "../../docs/mutation-testing.md");
-  writeFileSync(page, figuresPage(readFileSync(page, "utf8"), { figures, explained, minutes }));
+  writeFileSync(page, figuresPage(readFileSync(page, "utf8"), { figures, known: list }));
+} else {
+  for (const { file, mutant } of added) fail(`Survived, and is not in survivors.json: ${file}\n    ${mutant}`);
+  for (const { file, mutant } of obsolete) fail(`In survivors.json, but it did not survive: ${file}\n    ${mutant}`);
 }
 console.log(`${Math.round(minutes)} minutes.`);

@@ -14,10 +14,11 @@ export interface Survivor {
 }
 
 /** Mutants of one file that survive for one reason. */
-export interface Explained {
+export interface Known {
   readonly file: string;
   readonly mutants: readonly string[];
-  readonly why: string;
+  /** Null if nobody has looked yet. */
+  readonly why: string | null;
 }
 
 export function describeMutant(source: string, mutant: Pick<ReportedMutant, "location" | "replacement">): string;
@@ -25,6 +26,10 @@ export function isCaught(mutant: Pick<ReportedMutant, "status">): boolean;
 export function isSurvivor(mutant: Pick<ReportedMutant, "status">): boolean;
 export function compare(
   survived: readonly Survivor[],
-  explained: readonly Explained[],
+  known: readonly Known[],
   ranWhole: (file: string) => boolean,
-): { unexplained: Survivor[]; obsolete: Survivor[] };
+): { added: Survivor[]; obsolete: Survivor[] };
+export function updated(
+  known: readonly Known[],
+  change: { readonly added: readonly Survivor[]; readonly obsolete: readonly Survivor[] },
+): Known[];

@@ -1,6 +1,6 @@
 /**
  * Mutants by what they change instead of by line numbers, so that a list of them outlives other changes of a file;
- * and the comparison of those that survived with the list that explains them (survivors.json).
+ * and the comparison of those that survived with the list of those that may (survivors.json).
  */
 
 const longest = 100;
@@ -24,19 +24,45 @@ export const isCaught = ({ status }) => status === "Killed" || status === "Timeo
 /** True if no test noticed it, or none came by. */
 export const isSurvivor = ({ status }) => status === "Survived" || status === "NoCoverage";
 
+const key = ({ file, mutant }) => `${file}\n${mutant}`;
+
 /**
  * @param survived the survivors of a run, as { file, mutant }
- * @param explained the list, as { file, mutants, why }
+ * @param known the list, as { file, mutants, why }
  * @param ranWhole whether a file's mutants were all tried
  * @returns what survived and is not in the list, and what is in the list and did not survive
  */
-export function compare(survived, explained, ranWhole) {
-  const key = ({ file, mutant }) => `${file}\n${mutant}`;
-  const listed = explained.flatMap(({ file, mutants }) => mutants.map((mutant) => ({ file, mutant })));
+export function compare(survived, known, ranWhole) {
+  const listed = known.flatMap(({ file, mutants }) => mutants.map((mutant) => ({ file, mutant })));
   const listedKeys = new Set(listed.map(key));
   const survivedKeys = new Set(survived.map(key));
   return {
-    unexplained: survived.filter((each) => !listedKeys.has(key(each))),
+    added: survived.filter((each) => !listedKeys.has(key(each))),
     obsolete: listed.filter((each) => ranWhole(each.file) && !survivedKeys.has(key(each))),
   };
+}
+
+/** The list with what is new, for which nobody has given a reason yet, and without what is obsolete. */
+export function updated(known, { added, obsolete }) {
+  const gone = new Set(obsolete.map(key));
+  const kept = known
+    .map(({ file, mutants, ...rest }) => ({
+      file,
+      mutants: mutants.filter((mutant) => !gone.has(key({ file, mutant }))),
+      ...rest,
+    }))
+    .filter(({ mutants }) => mutants.length > 0);
+  for (const [file, survivors] of groupedByFile(added)) {
+    const mutants = [...new Set(survivors.map(({ mutant }) => mutant))];
+    const open = kept.find((entry) => entry.file === file && entry.why === null);
+    if (open === undefined) kept.push({ file, why: null, mutants });
+    else open.mutants.push(...mutants);
+  }
+  return kept.toSorted((left, right) => (left.file < right.file ? -1 : left.file > right.file ? 1 : 0));
+}
+
+function groupedByFile(survivors) {
+  const groups = new Map();
+  for (const each of survivors) groups.set(each.file, [...(groups.get(each.file) ?? []), each]);
+  return groups;
 }
