@@ -7,9 +7,10 @@
  * The binaries come from the npm registry, locked, installed when they are missing or out of date.
  */
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { installFolder } from "./install-folder.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const folder = join(root, "tools/node-versions");
@@ -27,19 +28,6 @@ function nodeVersions() {
       name: alias.slice("node-".length, -`-${platform}`.length),
       binary: join(folder, "node_modules", alias, "bin/node"),
     }));
-}
-
-function install() {
-  const installed = statSync(join(folder, "node_modules/.package-lock.json"), { throwIfNoEntry: false });
-  if (installed !== undefined && installed.mtimeMs >= statSync(join(folder, "package-lock.json")).mtimeMs) return;
-  console.log("Installing the Node versions (about 1 GB)...");
-  const npm = process.env.npm_execpath;
-  const [command, ...args] = npm?.endsWith("npm-cli.js") ? [process.execPath, npm] : ["npm"];
-  const { status } = spawnSync(command, [...args, "ci", "--include=optional", "--no-audit", "--no-fund"], {
-    cwd: folder,
-    stdio: "inherit",
-  });
-  if (status !== 0) throw new Error("The Node versions could not be installed.");
 }
 
 /** Runs the tests on one version; returns its line of the table. */
@@ -79,7 +67,7 @@ function runTests({ name, binary }) {
   };
 }
 
-install();
+installFolder(folder, "the Node versions (about 1 GB)");
 const known = nodeVersions();
 const chosen = known.filter(({ name }) => {
   return wanted.length === 0 || wanted.some((version) => name === version || name.startsWith(`${version}.`));

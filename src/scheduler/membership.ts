@@ -93,12 +93,13 @@ export class Membership {
     return Math.min(intervalMs, await this.#msUntilSilence());
   }
 
-  /** When the first claim of another instance will have run out, unless it shows that it lives. */
+  /** When the first claim of an instance will have run out, unless it shows that it lives. */
   async #msUntilSilence(): Promise<number> {
     const { core } = this.#options;
     const nowMs = core.clock.now();
-    const others = (await core.engine.reads.listInstances()).filter(({ id }) => id !== this.#instance);
-    const left = others.map(({ heartbeatAtMs, claimMs }) => heartbeatAtMs + claimMs + 1 - nowMs);
+    // Its own claim is no exception: it has just been renewed, and lasts for several beats.
+    const instances = await core.engine.reads.listInstances();
+    const left = instances.map(({ heartbeatAtMs, claimMs }) => heartbeatAtMs + claimMs + 1 - nowMs);
     // Whose time is up already, and who was spared this time, is looked at with the next beat.
     return Math.min(...left.filter((ms) => ms > 0));
   }
@@ -137,9 +138,8 @@ export class Membership {
     const { nowMs } = work.context;
     const silent = await work.engine.lockSilentInstances(nowMs);
     const takeovers: Takeover[] = [];
-    for (const instance of silent) {
-      if (instance.id !== this.#instance) takeovers.push(await this.#takeOverFrom(work, instance, nowMs));
-    }
+    // This instance is not among them: its heartbeat is of this moment.
+    for (const instance of silent) takeovers.push(await this.#takeOverFrom(work, instance, nowMs));
     return takeovers;
   }
 

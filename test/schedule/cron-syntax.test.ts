@@ -28,6 +28,13 @@ function refusalOf(run: () => unknown): AzothError {
   throw new Error("nothing was thrown");
 }
 
+function refused(expression: unknown, code: string, part: string): void {
+  const refusal = refusalOf(() => cron(expression as string));
+  expect(refusal.code).toBe(code);
+  expect(refusal.message).toContain(part);
+  expect(refusal.message.length).toBeLessThan(300);
+}
+
 describe("two texts of the same meaning", () => {
   test.each([
     ["0 9 * * *", "0 0 9 * * *", "five fields begin with the minute"],
@@ -200,7 +207,6 @@ describe("what is malformed is refused with INVALID_CRON, and the field is named
     ["@every 5m", "INVALID_CRON", "no nickname"],
     ["@", "INVALID_CRON", "no nickname"],
     [`0 ${"1,".repeat(127)}1 * * * *`, "INVALID_CRON", "at most 256"],
-    ["x".repeat(1_000_000), "INVALID_CRON", "at most 256"],
     [`0 ${"9".repeat(200)} * * * *`, "INVALID_CRON", "out of range"],
     [undefined, "INVALID_CRON", "string"],
     [null, "INVALID_CRON", "string"],
@@ -209,12 +215,9 @@ describe("what is malformed is refused with INVALID_CRON, and the field is named
     ["0 0 0 30 2 *", "CRON_NEVER_MATCHES", "never matches"],
     ["0 0 0 31 2,4,6,9,11 *", "CRON_NEVER_MATCHES", "never matches"],
     ["0 0 30-31 2 *", "CRON_NEVER_MATCHES", "never matches"],
-  ])("%j: %s", (expression, code, part) => {
-    const refusal = refusalOf(() => cron(expression as string));
-    expect(refusal.code).toBe(code);
-    expect(refusal.message).toContain(part);
-    expect(refusal.message.length).toBeLessThan(300);
-  });
+  ])("%j: %s", refused);
+
+  test("a million characters", () => refused("x".repeat(1_000_000), "INVALID_CRON", "at most 256"));
 
   test("256 characters are not too many", () => {
     const list = `0${",1".repeat(122)}`;

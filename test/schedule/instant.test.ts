@@ -18,6 +18,10 @@ describe("an instant is read", () => {
     expect(parseInstant("+002026-01-31T09:00:00Z")).toBe(expected);
   });
 
+  test("from the first to the last that a Date can hold, and never as -0", () => {
+    expect([lastMs, -lastMs, -0].map((ms) => parseInstant(ms))).toEqual([lastMs, -lastMs, 0]);
+  });
+
   test("as Date reads it, over Date's whole range", () => {
     fc.assert(
       fc.property(fc.integer({ min: -lastMs, max: lastMs }), (ms) => {
@@ -77,17 +81,26 @@ describe("what is no instant is refused with INVALID_INSTANT, and named", () => 
     [{}, "is no Date"],
     [10n, "is no Date"],
     [[], "is no Date"],
-    ["9".repeat(100_000), "is not a date with time"],
-  ])("%s", (value, part) => {
-    try {
-      parseInstant(value as Instant, "start of the season");
-      expect.unreachable();
-    } catch (error) {
-      if (!isAzothError(error)) throw error;
-      expect(error.code).toBe("INVALID_INSTANT");
-      expect(error.message).toContain("start of the season");
-      expect(error.message).toContain(part);
-      expect(error.message.length).toBeLessThan(300);
-    }
+  ])("%s", refused);
+
+  test("what only looks like a Date", () => {
+    refused({ getTime: () => 1 }, "is no Date");
+    refused(Object.create(Date.prototype), "is no Date");
   });
+
+  test("a text of a hundred thousand digits", () => refused("9".repeat(100_000), "is not a date with time"));
 });
+
+function refused(value: unknown, part: string): void {
+  try {
+    parseInstant(value as Instant, "start of the season");
+    expect.unreachable();
+  } catch (error) {
+    if (!isAzothError(error)) throw error;
+    expect(error.code).toBe("INVALID_INSTANT");
+    expect(error.message).toContain("start of the season");
+    expect(error.details).toEqual({ what: "start of the season" });
+    expect(error.message).toContain(part);
+    expect(error.message.length).toBeLessThan(300);
+  }
+}

@@ -30,7 +30,12 @@ describe("an interval", () => {
   });
 
   test("a misspelt option or an anchor without offset is refused", () => {
-    expect(() => interval("5m", { anchorMs: 0 } as object)).toThrow(/unknown field "anchorMs"/);
+    expect(() => interval("5m", { anchorMs: 0 } as object)).toThrow(
+      expect.objectContaining({
+        code: "INVALID_OPTION",
+        message: expect.stringMatching(/^The interval options .*unknown field "anchorMs"/) as string,
+      }),
+    );
     expect(() => interval("5m", { anchor: "2026-01-01T00:00:00" })).toThrow(/anchor .* lacks its offset/);
   });
 });
@@ -62,6 +67,12 @@ describe("occurrence k is anchor + k x interval, strictly in the future", () => 
         expect(next === undefined ? undefined : BigInt(next)).toBe(expected > BigInt(lastMs) ? undefined : expected);
       }),
     );
+  });
+
+  test("to the last instant that a Date can hold, and not beyond", () => {
+    const lastMs = 8_640_000_000_000_000;
+    expect(nextOccurrence(interval(1, { anchor: 0 }), lastMs - 1)).toEqual({ atMs: lastMs });
+    expect(nextOccurrence(interval(1, { anchor: 0 }), lastMs)).toBeUndefined();
   });
 
   test("errors are of the one class", () => {
