@@ -206,7 +206,7 @@ export class TaskRows {
   #withPayloads(tasks: readonly TaskState[]): TaskState[] {
     const sql = "SELECT payload FROM azoth_tasks WHERE seq = ?";
     const stored = (seq: number) => this.#connection.get<{ payload: string }>(sql, seq)?.payload ?? "null";
-    return shortPage(tasks, ({ seq, payload }) => (payload as string | null) ?? stored(seq));
+    return shortPage(tasks, ({ seq, payload }) => payload ?? stored(seq));
   }
 
   #typeIds(taskTypes: readonly string[]): number[] {
