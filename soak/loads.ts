@@ -55,6 +55,7 @@ export async function manyTasks(location: string, bound: { tasks?: number; ms?: 
       memory.sample(ran);
     }
   }
+  // oxlint-disable-next-line no-unmodified-loop-condition -- the handler counts
   while (ran < scheduled) await new Promise((resolve) => setTimeout(resolve, 10));
   await scheduler.stop();
   const figures = { tasks: scheduled, ...watch.stop(scheduled), ...memory.figures };
@@ -135,7 +136,8 @@ export async function fanOut(location: string, { depth }: { depth: number }): Pr
     taskType: "fan",
     execute: ({ transaction }, left: number) => {
       if (ran++ % Math.ceil(expected / samplesOfMemory) === 0) memory.sample(ran);
-      for (let child = 0; left > 0 && child < children; child++) {
+      const scheduling = left > 0 ? children : 0;
+      for (let child = 0; child < scheduling; child++) {
         void transaction.scheduleTask({ taskType: "fan", schedule: immediate(), payload: left - 1 });
       }
     },
