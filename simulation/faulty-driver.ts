@@ -46,8 +46,8 @@ export function failAt(faulty: FaultyDriver, call: number, fault: Fault): void {
 
 async function realDriver(): Promise<SqliteDriver> {
   // Only some of the supported versions of Node have it.
-  const getBuiltin = process.getBuiltinModule as typeof process.getBuiltinModule | undefined;
-  const builtin: unknown = getBuiltin?.("node:sqlite");
+  const { getBuiltinModule } = process as { getBuiltinModule?: (this: void, name: string) => unknown };
+  const builtin = getBuiltinModule?.("node:sqlite");
   return (builtin ?? (await import("@photostructure/sqlite"))) as SqliteDriver;
 }
 
