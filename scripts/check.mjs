@@ -40,7 +40,7 @@ const steps = options.fix
       // Counts, and ratios within one process: it does not depend on the machine's mood.
       { name: "performance", run: ["node", ".build/bench/check/run.js"] },
       // A new seed each time, whatever SEED says to the tests; SIMULATION_SEED repeats one that was printed.
-      { name: "simulation", run: ["node", ".build/simulation/run.js", "--minutes", "0.4"], tell: true },
+      { name: "simulation", run: ["node", ".build/simulation/run.js", "--minutes", "0.3"], tell: true },
       { name: "simulation of mutants", run: ["node", ".build/simulation/mutants.js"], tell: true },
     ];
 

@@ -110,14 +110,15 @@ export async function playDay(script: Script, fault: Fault | null): Promise<DayS
       await life.promises.check();
     }
     failing.stop();
-    const { statements, commits } = failing;
     await life.end();
-    const { violations, counts } = life.promises;
-    return { violations, counts, statements, commits };
+  } catch (error) {
+    life.promises.thrown(error);
   } finally {
     failing.stop();
     await life.close();
   }
+  const { violations, counts } = life.promises;
+  return { violations, counts, statements: failing.statements, commits: failing.commits };
 }
 
 /** Counts the statements, and lets one fail. */

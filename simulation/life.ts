@@ -51,6 +51,10 @@ export async function play(script: Script, options: LifeOptions = inMemory): Pro
     }
     await life.end();
     return life.story();
+  } catch (error) {
+    // Such as a loop that never came to rest.
+    life.promises.thrown(error);
+    return life.story();
   } finally {
     await life.close();
   }
@@ -251,10 +255,12 @@ export class Life {
     const instance = this.#instances[which];
     if (instance === undefined) return;
     if (order === "crash" && !this.#ended.has(instance)) this.#count("kills");
-    if (order === "crash" || order === "stop") this.#ended.add(instance);
-    if (order === "restart") this.#ended.delete(instance);
+    if (order === "crash" || order === "stop" || order === "restart") this.#ended.add(instance);
     if (order === "suspend") this.#count("suspensions");
-    await this.promises.expectedly(async () => await instance[order]());
+    await this.promises.expectedly(async () => {
+      await instance[order]();
+      if (order === "restart") this.#ended.delete(instance);
+    });
   }
 
   async #replayDeadLetters(by: number): Promise<void> {
@@ -275,7 +281,8 @@ export class Life {
     for (const [which, instance] of this.#instances.entries()) {
       instance.suspend();
       await this.#order("resume", which);
-      await this.#order("restart", which);
+      // Those that live have to find their way back by themselves.
+      if (this.#ended.has(instance)) await this.#order("restart", which);
     }
     await this.#advance(4 * 60 * minute);
     await this.#replayDeadLetters(0);

@@ -49,9 +49,13 @@ export class Promises {
     try {
       return await act();
     } catch (error) {
-      if (!isAzothError(error) || !expected.has(error.code)) this.#violations.push(`thrown: ${String(error)}`);
+      if (!isAzothError(error) || !expected.has(error.code)) this.thrown(error);
       return undefined;
     }
+  }
+
+  thrown(error: unknown): void {
+    this.#say(`thrown: ${String(error)}`);
   }
 
   /** @param act resolves with whether anything was changed */

@@ -272,8 +272,10 @@ function stateAfter(page: EventPage): DeliveryState {
 }
 
 /** Why a handler cannot go on now, or null. */
-function heldBy({ status, retryAtMs }: Checkpoint, nowMs: number): DeliveryState | null {
+function heldBy({ status, retryAtMs, updatedAtMs }: Checkpoint, nowMs: number): DeliveryState | null {
   if (status === "stopped") return { is: "stopped" };
+  // The clock was set back since: until it shows the instant of the retry again, days may pass.
+  if (nowMs < updatedAtMs) return null;
   return retryAtMs === null || retryAtMs <= nowMs ? null : { is: "retrying", inMs: retryAtMs - nowMs };
 }
 

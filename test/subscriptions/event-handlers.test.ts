@@ -212,6 +212,27 @@ describe("exactly once", () => {
     expect(await entries(kit)).toEqual(upTo(100));
   });
 
+  test("after a failure for which the clock is set back, without waiting until it shows that time again", async () => {
+    let failures = 1;
+    const flaky = ledger({
+      onError: { retry: { maxAttempts: 3, base: "1m" }, then: "stop" },
+      handle: async (
+        event: RecordedEvent<number>,
+        tx: { execute: (sql: string, values: number[]) => Promise<number> },
+      ) => {
+        if (failures-- > 0) throw new Error("not now");
+        await tx.execute("INSERT INTO ledger (value) VALUES (?)", [event.payload]);
+      },
+    });
+    await using kit = await createTestScheduler({ eventHandlers: [flaky] });
+    kit.clock.jump("5d");
+    await count(kit, 1, 1);
+    await kit.settle();
+    kit.clock.jump(-5 * 86_400_000);
+    await kit.advance("1h");
+    expect(await entries(kit)).toEqual([1]);
+  });
+
   test("and together with the tasks that it schedules", async () => {
     const mail = taskHandler({ taskType: "mail", execute: (_, to: number) => ({ eventType: "mailed", payload: to }) });
     const mailer = ledger({
