@@ -5,6 +5,7 @@
  *   created -> start() -> running -> stop() or crash() -> ended
  */
 import type { Clock } from "../clock.ts";
+import { Ending } from "../ending.ts";
 import type { SchedulerOptions } from "../scheduler/options.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { AzothDb, type AzothDbOptions, coreOf } from "../store/azoth-db.ts";
@@ -86,25 +87,17 @@ export class TestProcess {
 
 class Mortality implements Life {
   hasEnded = false;
-  readonly #ended: Promise<never>;
-  #end: () => void = () => {};
+  readonly #ending = new Ending();
   #suspension: Promise<void> | undefined;
   #resume: () => void = () => {};
 
-  constructor() {
-    this.#ended = new Promise<never>((_, reject) => {
-      this.#end = () => reject(endedError());
-    });
-    this.#ended.catch(() => {});
-  }
-
   orEnd<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([this.#ended, promise]);
+    return this.#ending.orEnd(promise);
   }
 
   end(): void {
     this.hasEnded = true;
-    this.#end();
+    this.#ending.end(endedError());
   }
 
   suspend(): void {
