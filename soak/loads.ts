@@ -20,6 +20,10 @@ async function wholeness(db: AzothDb, completed: number, expected: number): Prom
   ];
 }
 
+async function untilAll(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 /** So many tasks, or for so long, through one store, scheduled while others run; what waits is bounded. */
 export async function manyTasks(location: string, bound: { tasks?: number; ms?: number }): Promise<Outcome> {
   const { tasks: most = Number.POSITIVE_INFINITY, ms: longest = Number.POSITIVE_INFINITY } = bound;
@@ -55,7 +59,7 @@ export async function manyTasks(location: string, bound: { tasks?: number; ms?: 
       memory.sample(ran);
     }
   }
-  while (ran < scheduled) await new Promise((resolve) => setTimeout(resolve, 10));
+  await untilAll(() => ran === scheduled);
   await scheduler.stop();
   const figures = { tasks: scheduled, ...watch.stop(scheduled), ...memory.figures };
   const { completed } = await scheduler.countTasks();
@@ -135,7 +139,7 @@ export async function fanOut(location: string, { depth }: { depth: number }): Pr
     taskType: "fan",
     execute: ({ transaction }, left: number) => {
       if (ran++ % Math.ceil(expected / samplesOfMemory) === 0) memory.sample(ran);
-      for (let child = 0; left > 0 && child < children; child++) {
+      for (let child = 0; child < (left > 0 ? children : 0); child++) {
         void transaction.scheduleTask({ taskType: "fan", schedule: immediate(), payload: left - 1 });
       }
     },

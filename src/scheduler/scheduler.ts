@@ -2,11 +2,11 @@
 import os from "node:os";
 import { parseSignal } from "../abort-signal.ts";
 import { AzothError, quote, within } from "../errors.ts";
-import { maxTasksPerCall, queuedCallBytes } from "../limits.ts";
+import { maxTasksPerCall, queuedCallBytes, taskPageCharacters } from "../limits.ts";
 import { parseName, readFields, readSafely } from "../names.ts";
 import { Pace } from "../pace.ts";
 import { type AzothDb, coreOf } from "../store/azoth-db.ts";
-import { type PostgresClient, taskPageCharacters } from "../store/engine.ts";
+import type { PostgresClient } from "../store/engine.ts";
 import type { StoreCore } from "../store/store-core.ts";
 import { type TaskInfo, taskInfo } from "../store/task-info.ts";
 import { type JoinedTransaction, joinTransaction } from "../store/joined-transaction.ts";

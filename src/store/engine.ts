@@ -101,10 +101,7 @@ export interface EventQuery {
   /** Reads down from here instead of up from `afterPosition`. */
   readonly beforePosition?: number;
   readonly limit: number;
-  /**
-   * Stops looking after so many positions, or with one writer, after so many events of the task that is asked for: a sparse
-   * filter does not hold the event loop.
-   */
+  /** Stops looking after so many positions, or events of the one task, so that a sparse filter does not hold the event loop. */
   readonly scanLimit: number;
   readonly taskId?: string;
   readonly types?: readonly string[];
@@ -120,22 +117,6 @@ export interface EventPage {
   readonly end: boolean;
   /** True if more is committed already, behind a position whose transaction has not ended. */
   readonly held: boolean;
-}
-
-/** Characters of payloads after which a page of tasks ends. */
-export const taskPageCharacters = 8_388_608;
-
-/** The tasks up to where their payloads become long: the first of them, whatever it has. */
-export function shortPage(tasks: readonly TaskState[], payloadOf: (task: TaskState) => string): TaskState[] {
-  const page: TaskState[] = [];
-  let characters = 0;
-  for (const task of tasks) {
-    if (characters >= taskPageCharacters) break;
-    const payload = payloadOf(task);
-    characters += payload.length;
-    page.push(payload === task.payload ? task : { ...task, payload });
-  }
-  return page;
 }
 
 /** Tasks that were asked for. */
@@ -259,7 +240,7 @@ export interface EngineReads {
   /** The highest internal task number ever given out. */
   lastTaskSeq(): Promise<number>;
   findTask(taskId: string): Promise<TaskState | null>;
-  /** Fewer than `limit` if their payloads take more than {@link taskPageCharacters}; none only if there are none. */
+  /** Fewer than `limit` if their payloads take more than `taskPageCharacters`; none only if there are none. */
   findTasks(query: TaskQuery): Promise<TaskState[]>;
   countTasks(): Promise<StateCount[]>;
   /** When the earliest task of these types falls due, or null. */
@@ -287,10 +268,7 @@ export interface EngineTransaction {
   lockTasks(taskIds: readonly string[]): Promise<LockedTasks<string>>;
   /** The tasks with these internal numbers, locked. */
   lockTasksBySeq(seqs: readonly number[]): Promise<LockedTasks<number>>;
-  /**
-   * Waiting tasks that are due, by due time and priority, locked; those another transaction holds are passed over. There may
-   * be fewer than `limit` where payloads are long; none only if there are none.
-   */
+  /** Waiting tasks that are due, by due time and priority, locked, without those of others; fewer than `limit` where payloads are long. */
   lockDueTasks(query: { taskTypes: readonly string[]; nowMs: number; limit: number }): Promise<TaskState[]>;
   /** Running tasks whose claim this instance holds, locked. */
   lockTasksRunBy(instance: number, limit: number): Promise<LockedTasks<number>>;

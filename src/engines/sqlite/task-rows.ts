@@ -2,7 +2,6 @@
 import { maxNameLength } from "../../limits.ts";
 import {
   type Contradiction,
-  shortPage,
   type StateCount,
   stateNameOf,
   type TaskChange,
@@ -21,6 +20,7 @@ import {
   progressColumns,
   progressValues,
   rowOf,
+  shortPage,
   stateOf,
   type TaskRow,
 } from "../task-columns.ts";
@@ -206,7 +206,7 @@ export class TaskRows {
   #withPayloads(tasks: readonly TaskState[]): TaskState[] {
     const sql = "SELECT payload FROM azoth_tasks WHERE seq = ?";
     const stored = (seq: number) => this.#connection.get<{ payload: string }>(sql, seq)?.payload ?? "null";
-    return shortPage(tasks, ({ seq, payload }) => (payload as string | null) ?? stored(seq));
+    return shortPage(tasks, ({ seq, payload }) => payload ?? stored(seq));
   }
 
   #typeIds(taskTypes: readonly string[]): number[] {
