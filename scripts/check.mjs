@@ -36,7 +36,7 @@ const steps = options.fix
       { name: "package exports", run: ["publint", tarball, "--strict"] },
       { name: "package types", run: ["attw", tarball, "--profile", "esm-only"] },
       ...apiReports,
-      { name: "examples, benchmark and simulation", run: ["tsc", "-b", "tsconfig.examples.json"] },
+      { name: "examples, benchmark, simulation and soak", run: ["tsc", "-b", "tsconfig.examples.json"] },
       // Counts, and ratios within one process: it does not depend on the machine's mood.
       { name: "performance", run: ["node", ".build/bench/check/run.js"] },
       // A new seed each time, whatever SEED says to the tests; SIMULATION_SEED repeats one that was printed.

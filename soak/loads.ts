@@ -20,6 +20,10 @@ async function wholeness(db: AzothDb, completed: number, expected: number): Prom
   ];
 }
 
+async function untilAll(done: () => boolean): Promise<void> {
+  while (!done()) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
 /** So many tasks, or for so long, through one store, scheduled while others run; what waits is bounded. */
 export async function manyTasks(location: string, bound: { tasks?: number; ms?: number }): Promise<Outcome> {
   const { tasks: most = Number.POSITIVE_INFINITY, ms: longest = Number.POSITIVE_INFINITY } = bound;
@@ -55,8 +59,7 @@ export async function manyTasks(location: string, bound: { tasks?: number; ms?: 
       memory.sample(ran);
     }
   }
-  // oxlint-disable-next-line no-unmodified-loop-condition -- the handler counts
-  while (ran < scheduled) await new Promise((resolve) => setTimeout(resolve, 10));
+  await untilAll(() => ran === scheduled);
   await scheduler.stop();
   const figures = { tasks: scheduled, ...watch.stop(scheduled), ...memory.figures };
   const { completed } = await scheduler.countTasks();

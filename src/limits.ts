@@ -25,6 +25,9 @@ export const maxTasksPerCall = 10_000;
 /** The most items on one page of a listing. */
 export const maxPageSize = 1_000;
 
+/** Characters of payloads with which a page of tasks ends, however few they are. */
+export const taskPageCharacters = 8_388_608;
+
 /** Items on one page of a listing where none is asked for. */
 export const defaultPageSize = 100;
 

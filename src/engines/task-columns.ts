@@ -8,6 +8,7 @@ import {
   type TaskLogPage,
   type TaskLogQuery,
 } from "../store/engine.ts";
+import { taskPageCharacters } from "../limits.ts";
 import type { Phase, Run, TaskDefinition, TaskState } from "../tasks/task-state.ts";
 
 export type ColumnValue = string | number | null;
@@ -202,4 +203,17 @@ function fieldOf(column: string): string {
  */
 export function completeTasks({ after, toSeq, limit }: TaskLogQuery, { next }: TaskLogPage): [number, number, number] {
   return [after.seq, next === null ? toSeq : next.seq - 1, limit + 2];
+}
+
+/** The tasks up to where their payloads become long: the first of them, whatever it has. */
+export function shortPage(tasks: readonly TaskState[], payloadOf: (task: TaskState) => string): TaskState[] {
+  const page: TaskState[] = [];
+  let characters = 0;
+  for (const task of tasks) {
+    if (characters >= taskPageCharacters) break;
+    const payload = payloadOf(task);
+    characters += payload.length;
+    page.push(payload === task.payload ? task : { ...task, payload });
+  }
+  return page;
 }

@@ -92,10 +92,7 @@ export interface EventQuery {
   /** Reads down from here instead of up from `afterPosition`. */
   readonly beforePosition?: number;
   readonly limit: number;
-  /**
-   * Stops looking after so many positions, or with one writer, after so many events of the task that is asked for: a sparse
-   * filter does not hold the event loop.
-   */
+  /** Stops looking after so many positions, or events of the one task, so that a sparse filter does not hold the event loop. */
   readonly scanLimit: number;
   readonly taskId?: string;
   readonly types?: readonly string[];
@@ -183,7 +180,7 @@ export interface EngineReads {
   /** The highest internal task number ever given out. */
   lastTaskSeq(): Promise<number>;
   findTask(taskId: string): Promise<TaskState | null>;
-  /** Fewer than `limit` if their payloads take more than {@link taskPageCharacters}; none only if there are none. */
+  /** Fewer than `limit` if their payloads take more than `taskPageCharacters`; none only if there are none. */
   findTasks(query: TaskQuery): Promise<TaskState[]>;
   countTasks(): Promise<StateCount[]>;
   /** When the earliest task of these types falls due, or null. */
@@ -215,10 +212,7 @@ export interface EngineTransaction {
   lockTasks(taskIds: readonly string[]): Promise<LockedTasks<string>>;
   /** The tasks with these internal numbers, locked. */
   lockTasksBySeq(seqs: readonly number[]): Promise<LockedTasks<number>>;
-  /**
-   * Waiting tasks that are due, by due time and priority, locked; those another transaction holds are passed over. There may
-   * be fewer than `limit` where payloads are long; none only if there are none.
-   */
+  /** Waiting tasks that are due, by due time and priority, locked, without those of others; fewer than `limit` where payloads are long. */
   lockDueTasks(query: { taskTypes: readonly string[]; nowMs: number; limit: number }): Promise<TaskState[]>;
   /** Running tasks whose claim this instance holds, locked. */
   lockTasksRunBy(instance: number, limit: number): Promise<LockedTasks<number>>;

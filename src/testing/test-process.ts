@@ -5,6 +5,7 @@
  *   created -> start() -> running -> stop() or crash() -> ended
  */
 import type { Clock } from "../clock.ts";
+import { Ending } from "../ending.ts";
 import type { SchedulerOptions } from "../scheduler/options.ts";
 import { Scheduler } from "../scheduler/scheduler.ts";
 import { AzothDb, type AzothDbOptions, coreOf } from "../store/azoth-db.ts";
@@ -100,20 +101,12 @@ class Mortality implements Life {
   /** Calls to the store until it dies. */
   callsLeft = Number.POSITIVE_INFINITY;
   onLastCall: () => void = () => {};
-  readonly #ended: Promise<never>;
-  #end: () => void = () => {};
+  readonly #ending = new Ending();
   #suspension: Promise<void> | undefined;
   #resume: () => void = () => {};
 
-  constructor() {
-    this.#ended = new Promise<never>((_, reject) => {
-      this.#end = () => reject(endedError());
-    });
-    this.#ended.catch(() => {});
-  }
-
   orEnd<T>(promise: Promise<T>): Promise<T> {
-    return Promise.race([this.#ended, promise]);
+    return this.#ending.orEnd(promise);
   }
 
   called(): void {
@@ -122,7 +115,7 @@ class Mortality implements Life {
 
   end(): void {
     this.hasEnded = true;
-    this.#end();
+    this.#ending.end(endedError());
   }
 
   suspend(): void {

@@ -3,7 +3,8 @@ import { randomBytes } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { isAzothError } from "../../src/errors.ts";
-import { type Engine, taskPageCharacters, type TaskQuery, WriteCollision } from "../../src/store/engine.ts";
+import { type Engine, type TaskQuery, WriteCollision } from "../../src/store/engine.ts";
+import { taskPageCharacters } from "../../src/limits.ts";
 import { dueAtMs, isEnabled, stateNameOf, type TaskState, taskStateNames } from "../../src/tasks/task-state.ts";
 import {
   append,

@@ -2,7 +2,7 @@
 import { immediate, interval, taskHandler } from "azoth-scheduler";
 import { expect, test, vi } from "vitest";
 import { coreOf } from "../../src/store/azoth-db.ts";
-import { taskPageCharacters } from "../../src/store/engine.ts";
+import { taskPageCharacters } from "../../src/limits.ts";
 import { createTestScheduler } from "../engine-under-test.ts";
 import { idle } from "./support.ts";
 

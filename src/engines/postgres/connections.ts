@@ -3,6 +3,7 @@
  * so that neither ever waits for the other; the listener has one more.
  */
 import { systemClock } from "../../clock.ts";
+import { Ending } from "../../ending.ts";
 import { AzothError } from "../../errors.ts";
 import type { PgClient, PgConfig, PgDriver, PgPool, PgPoolClient } from "./driver.ts";
 import { types } from "./driver.ts";
@@ -46,16 +47,11 @@ export class Connections {
   /** Those that have not ended. */
   readonly #open = new Set<PgClient>();
   #closed = false;
-  /** Rejects when the store is closed. */
-  readonly #whenClosed: Promise<never>;
-  #refuseWaiters: () => void = () => {};
+  /** That of the store. */
+  readonly #ending = new Ending();
 
   constructor(options: ConnectionsOptions) {
     this.#options = options;
-    this.#whenClosed = new Promise((_, reject) => {
-      this.#refuseWaiters = () => reject(this.#closedError());
-    });
-    this.#whenClosed.catch(() => {});
     const { driver, max } = options;
     const pool = (size: number) => {
       const made = new driver.Pool({
@@ -110,7 +106,7 @@ export class Connections {
 
   async close(): Promise<void> {
     this.#closed = true;
-    this.#refuseWaiters();
+    this.#ending.end(this.#closedError());
     await Promise.all([this.#pools.core.end(), this.#pools.user.end()]);
     await this.#farewell([...this.#open], Promise.all([...this.#open].map((client) => client.end())));
   }
@@ -148,7 +144,7 @@ export class Connections {
     const lent = this.#pools[purpose].connect();
     lent.then((client) => this.#closed && client.release(true)).catch(() => {});
     try {
-      const client = await Promise.race([lent, this.#whenClosed]);
+      const client = await this.#ending.orEnd(lent);
       this.refuseClosed();
       return client;
     } catch (error) {

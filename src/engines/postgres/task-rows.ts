@@ -1,13 +1,12 @@
 /** The task projection in SQL: rows to states and back. */
+import { taskPageCharacters } from "../../limits.ts";
 import {
   type Contradiction,
   dueAtMs,
   type LockedTasks,
-  shortPage,
   type StateCount,
   stateNameOf,
   type TaskChange,
-  taskPageCharacters,
   type TaskQuery,
   WriteCollision,
 } from "../../store/engine.ts";
@@ -23,6 +22,7 @@ import {
   progressColumns,
   progressValues,
   rowOf,
+  shortPage,
   stateOf,
 } from "../task-columns.ts";
 import { numbers, texts } from "./arrays.ts";

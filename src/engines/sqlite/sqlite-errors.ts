@@ -66,6 +66,12 @@ export function storeError(error: unknown, location: string): unknown {
       cause: error,
     });
   }
+  // A number that no version of this library wrote.
+  if (/too large to be represented as a JavaScript number/.test(message)) {
+    return new AzothError("STORE_CORRUPT", `A stored number is larger than any that is stored (${location}).`, {
+      cause: error,
+    });
+  }
   const [errorCode, words] = (code === undefined ? undefined : codes.get(code)) ?? ["STORE_FAILED", "SQLite refused"];
   return new AzothError(errorCode, `${words}: ${message} (${location}).`, {
     cause: error,

@@ -2,7 +2,6 @@
 import { maxNameLength } from "../../limits.ts";
 import {
   type Contradiction,
-  shortPage,
   type StateCount,
   stateNameOf,
   type TaskChange,
@@ -21,6 +20,7 @@ import {
   progressColumns,
   progressValues,
   rowOf,
+  shortPage,
   stateOf,
   type TaskRow,
 } from "../task-columns.ts";
