@@ -40,9 +40,9 @@ export default defineConfig({
     pool: "forks",
     // One more than there are cores: many tests wait for claims to run out, for silent connections and other processes.
     maxWorkers: availableParallelism() + 1,
-    // For what hangs: a busy machine takes ten times as long as a quiet one.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    // For what hangs: a busy machine takes twenty times as long as a quiet one.
+    testTimeout: 120_000,
+    hookTimeout: 120_000,
     coverage: {
       provider: "v8",
       include: ["src/**"],

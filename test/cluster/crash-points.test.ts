@@ -1,12 +1,10 @@
 /** A process that dies in the middle of making a store, or of rebuilding one: the next open finds it whole. */
 import { join } from "node:path";
 import { AzothDb, immediate, Scheduler } from "azoth-scheduler";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { Log } from "./log-checker.ts";
 import type { DoomedConfig } from "./messages.ts";
 import { type Stage, test } from "./stage.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 /** Steps that change what is on the disk; CLUSTER_ALL=1 dies before all others as well. */
 const changing =

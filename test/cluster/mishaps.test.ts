@@ -3,13 +3,11 @@
  * library keeps no process alive that Node would end; what ran there runs elsewhere, and what ends every process is given up.
  */
 import { immediate } from "azoth-scheduler";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { Child, Ending } from "./child.ts";
 import { expectWhole } from "./log-checker.ts";
 import type { NotePayload, WorkerConfig } from "./messages.ts";
 import { dismiss, schedule, test, untilDone } from "./stage.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const claimDuration = "500ms";
 

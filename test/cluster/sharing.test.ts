@@ -1,11 +1,9 @@
 /** Several processes on one directory: they open it at the same moment, share its work, and see each other's. */
 import { immediate, type RecordedEvent } from "azoth-scheduler";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { expectWhole, Log, taskIdsOf } from "./log-checker.ts";
 import type { WorkerConfig } from "./messages.ts";
 import { dismiss, schedule, test, until, untilDone } from "./stage.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 function config(location: string, name: string, further: Partial<WorkerConfig> = {}): WorkerConfig {
   return { location, name, scheduler: {}, taskTypes: ["note", "hold"], ...further };

@@ -1,11 +1,9 @@
 /** An orderly end on SIGTERM, as every deploy brings it: nothing is lost, nothing waits for a claim to run out. */
 import { immediate } from "azoth-scheduler";
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import { expectWhole } from "./log-checker.ts";
 import type { WorkerConfig } from "./messages.ts";
 import { dismiss, schedule, test, until, untilDone } from "./stage.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 /** Neither a poll nor the end of a claim can be what starts a task in the time of a test. */
 const patient = { pollInterval: "10m", claimDuration: "10m" };

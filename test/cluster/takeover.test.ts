@@ -2,13 +2,11 @@
  * What becomes of the tasks of a process that dies, or that falls silent and comes back. Claims are short here, and no
  * test measures how short: machines stall, and a living process that was taken for dead must cost nothing either.
  */
-import { expect, vi } from "vitest";
+import { expect } from "vitest";
 import type { Child } from "./child.ts";
 import { expectWhole, Log } from "./log-checker.ts";
 import type { WorkerConfig } from "./messages.ts";
 import { type Desk, dismiss, schedule, test, until, untilDone } from "./stage.ts";
-
-vi.setConfig({ testTimeout: 120_000 });
 
 const claimDuration = "900ms";
 

@@ -51,7 +51,7 @@ describe("a backup", () => {
     expect(await db.lastPosition()).toBe(11);
   });
 
-  test("ends although writers never rest, and is of one moment", { timeout: 60_000 }, async () => {
+  test("ends although writers never rest, and is of one moment", async () => {
     const { db, location } = await filledStore(20);
     const other = await openStore(location, { durability: "normal" });
     const file = newTarget();

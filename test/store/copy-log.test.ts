@@ -173,7 +173,7 @@ async function livedIn(location: string): Promise<TestScheduler> {
 }
 
 describe.each(directions)("from %s to %s", (fromKind, toKind) => {
-  test("everything goes over, and tasks go on where they were", { timeout: 60_000 }, async () => {
+  test("everything goes over, and tasks go on where they were", async () => {
     await using kit = await livedIn(await placeOf(fromKind));
     const reader = new Scheduler(kit.db);
     const { tasks: before } = await reader.listTasks();
@@ -225,7 +225,7 @@ describe.each(directions)("from %s to %s", (fromKind, toKind) => {
     expect((await reader.listTasks()).tasks).toEqual(before);
   });
 
-  test("what is copied back is the same again, and so is a copy of the copy", { timeout: 60_000 }, async () => {
+  test("what is copied back is the same again, and so is a copy of the copy", async () => {
     await using kit = await livedIn(await placeOf(fromKind));
     const there = await openNew(toKind);
     const back = await openNew(fromKind);
@@ -265,7 +265,7 @@ describe.each(directions)("from %s to %s", (fromKind, toKind) => {
     expect(await target.verify()).toMatchObject({ ok: true });
   });
 
-  test("a copy that was killed goes on, wherever that was", { timeout: 120_000 }, async () => {
+  test("a copy that was killed goes on, wherever that was", async () => {
     if (!existsSync(fileURLToPath(new URL("../../dist/index.js", import.meta.url)))) {
       throw new Error("dist is missing: npm test builds it before it runs vitest.");
     }
@@ -386,7 +386,7 @@ describe.each(directions)("from %s to %s", (fromKind, toKind) => {
     }
   });
 
-  test("what the source gets meanwhile comes over as well", { timeout: 60_000 }, async () => {
+  test("what the source gets meanwhile comes over as well", async () => {
     const source = await openNew(fromKind);
     await fill(source, 2_500);
     await scheduleMany(source, 600);
@@ -406,7 +406,7 @@ describe.each(directions)("from %s to %s", (fromKind, toKind) => {
     await expectSame(target, source);
   });
 
-  test("thirty thousand events take as long at the end as at the beginning", { timeout: 120_000 }, async () => {
+  test("thirty thousand events take as long at the end as at the beginning", async () => {
     const source = await openNew(fromKind);
     await fill(source, 30_000);
     const target = await openNew(toKind);
@@ -538,7 +538,7 @@ describe.each(directions)("a copy from %s to %s is refused", (fromKind, toKind) 
     await expectSame(target, source);
   });
 
-  test("beside another copy to the same place, of which one ends well", { timeout: 60_000 }, async () => {
+  test("beside another copy to the same place, of which one ends well", async () => {
     const source = await openNew(fromKind);
     await fill(source, 4_500);
     await scheduleMany(source, 700);

@@ -213,7 +213,7 @@ describe("sealing", () => {
     expect(await db.verify()).toEqual({ ok: true, tasks: 3, events: 3, difference: null });
   });
 
-  test("follows the log while it grows, from several stores at once", { timeout: 60_000 }, async () => {
+  test("follows the log while it grows, from several stores at once", async () => {
     const location = await newLocation({ shared: true });
     const stores = await Promise.all([open(location, true), open(location, true), open(location)]);
     const [first] = stores;
@@ -345,7 +345,7 @@ describe("sealing", () => {
     await expectSealed(kit.db);
   });
 
-  test("survives that its process is killed in the middle", { timeout: 60_000 }, async () => {
+  test("survives that its process is killed in the middle", async () => {
     const location = await newLocation({ shared: true });
     const db = await open(location);
     await scheduleMany(db, 6_000);

@@ -141,7 +141,7 @@ function ordered(moment: readonly Call[]): (readonly Call[])[] {
   return [moment.filter(({ kind }) => kind !== "transaction"), ...alone.map((call) => [call])];
 }
 
-test("grouped calls are worth as much as single ones", { timeout: 60_000 }, async () => {
+test("grouped calls are worth as much as single ones", async () => {
   await fc.assert(
     fc.asyncProperty(moments, async (calls) => {
       const grouped = await Subject.open();

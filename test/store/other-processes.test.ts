@@ -9,7 +9,7 @@ import { eventsOf, expectPositions, openStore, until } from "./scratch-stores.ts
 
 const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, index) => from + index);
 
-test("subscriptions follow writers of other processes, without a loss or a double", { timeout: 60_000 }, async () => {
+test("subscriptions follow writers of other processes, without a loss or a double", async () => {
   const location = await newLocation({ shared: true });
   const workers = await Promise.all([startWorker({ location }), startWorker({ location }), startWorker({ location })]);
   const [first, second, third] = workers;
@@ -63,7 +63,7 @@ test("a commit of another process is noticed at once, not at the next poll", asy
   await events.return?.();
 });
 
-test("many processes that open a new store at one moment make one store", { timeout: 60_000 }, async () => {
+test("many processes that open a new store at one moment make one store", async () => {
   for (const round of range(1, engineUnderTest === "sqlite" ? 3 : 1)) {
     const location = await newLocation({ shared: true });
     const workers = range(1, 6).map(() => new StoreWorker({ location }));
@@ -83,7 +83,7 @@ test("many processes that open a new store at one moment make one store", { time
   }
 });
 
-test("a rebuild in one process loses nothing that schedulers of others do meanwhile", { timeout: 60_000 }, async () => {
+test("a rebuild in one process loses nothing that schedulers of others do meanwhile", async () => {
   const location = await newLocation({ shared: true });
   const [rebuilder, runner, other] = await Promise.all([
     startWorker({ location }),
@@ -111,7 +111,7 @@ test("a rebuild in one process loses nothing that schedulers of others do meanwh
   }
 });
 
-test("a process that dies while it writes leaves the store to the others at once", { timeout: 60_000 }, async () => {
+test("a process that dies while it writes leaves the store to the others at once", async () => {
   const location = await newLocation({ shared: true });
   const db = await openStore(location);
   for (const round of range(1, 4)) {

@@ -322,7 +322,7 @@ describe("busyTimeout", () => {
   });
 });
 
-describe.skipIf(!canStartServers())("on a server that asks for a password", { timeout: 60_000 }, () => {
+describe.skipIf(!canStartServers())("on a server that asks for a password", () => {
   /** Lets the superuser in without one. */
   async function server(): Promise<PostgresServer> {
     const made = await freshServer();

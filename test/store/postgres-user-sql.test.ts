@@ -525,6 +525,12 @@ describe("what a transaction sets for itself", () => {
       const settings = shown.split(" ").map((name) => `current_setting('${name}') AS ${name}`);
       return await db.query(`SELECT current_user AS me, ${settings.join(", ")}`);
     };
+    // That of the transaction: others of the server are other tests'.
+    const advisoryLock = "SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND (classid, objid) = (0, 5)";
+    await db.transaction(async (tx) => {
+      await tx.execute("SELECT pg_advisory_xact_lock(5)");
+      expect(await tx.query(advisoryLock)).toHaveLength(1);
+    });
     const before = await seen();
     const set = [
       "SET LOCAL search_path = pg_catalog",
@@ -543,7 +549,7 @@ describe("what a transaction sets for itself", () => {
     }
     expect(await seen()).toEqual(before);
     expect(await db.query("SELECT 1 FROM pg_class WHERE relname = 'passing'")).toEqual([]);
-    expect(await db.query("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'")).toEqual([]);
+    expect(await db.query(advisoryLock)).toEqual([]);
     await db.transaction((tx) => tx.append({ eventType: "next" }));
   });
 

@@ -133,9 +133,7 @@ test.concurrent(
   }),
 );
 
-test("a migration is made while nodes of the version before are at work, who do not notice", {
-  timeout: 60_000,
-}, async () => {
+test("a migration is made while nodes of the version before are at work, who do not notice", async () => {
   const cluster = await Cluster.on(ownUrl());
   const scheduler = { claimDuration: "5s", maxConcurrentTasks: 20 };
   const options = ["one", "two"].map((name, number) => ({ name, scheduler, load: { seed: number }, tally: true }));

@@ -23,7 +23,6 @@ const endings: readonly (readonly [how: string, end: (server: PostgresServer) =>
 
 test.skipIf(!canStartServers())(
   "a server that is stopped or killed under load comes back to nodes that go on, and lose nothing",
-  { timeout: 120_000 },
   async () => {
     const server = await ownServer();
     const cluster = await Cluster.on(inOwnSchema(server.url));

@@ -1,12 +1,10 @@
 /** A connection that is open and passes nothing any more: whoever uses it is told in the end, and everybody goes on. */
 import { immediate, oneTime, Scheduler, taskHandler } from "azoth-scheduler";
-import { expect, test, vi } from "vitest";
+import { expect, test } from "vitest";
 import { openDb } from "../../engines/postgres/clients.ts";
 import { atEnd, inScope, ownUrl } from "../../engines/postgres/scope.ts";
 import { eventsOf, until } from "../../store/scratch-stores.ts";
 import { startProxy } from "./proxy.ts";
-
-vi.setConfig({ testTimeout: 60_000 });
 
 const transactionTimeoutMs = 500;
 /** What the store adds to the time that its own statements may take, with room for a busy machine. */

@@ -393,7 +393,6 @@ describe.skipIf(!canStartServers())("a server that crashes", () => {
 
   test.concurrent(
     "and leaps over positions when it is back, is followed without loss",
-    { timeout: 60_000 },
     inScope(async () => {
       const server = await ownServer();
       const url = inSchema(server.url);

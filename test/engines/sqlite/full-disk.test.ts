@@ -37,9 +37,7 @@ async function expectAll(db: AzothDb, acknowledged: readonly string[]): Promise<
 }
 
 describe("a full disk", () => {
-  test("refuses what does not fit with STORE_FULL, and loses nothing of what did", {
-    timeout: 60_000,
-  }, async (context) => {
+  test("refuses what does not fit with STORE_FULL, and loses nothing of what did", async (context) => {
     const disk = smallDisk(8);
     if (disk === undefined) return context.skip("no file system can be mounted here");
     const db = await openStore(join(disk, "store"));
@@ -101,7 +99,7 @@ describe("a full disk", () => {
     await db.backup(join(disk, "backup.db"));
   });
 
-  test("at the end of a scheduler does not stop it from stopping", { timeout: 60_000 }, async (context) => {
+  test("at the end of a scheduler does not stop it from stopping", async (context) => {
     const disk = smallDisk(8);
     if (disk === undefined) return context.skip("no file system can be mounted here");
     const db = await openStore(join(disk, "store"));
@@ -128,7 +126,7 @@ describe("a full disk", () => {
     expect(await again.verify()).toMatchObject({ ok: true });
   });
 
-  test("of a process, by a limit on its files, loses nothing acknowledged", { timeout: 60_000 }, async (context) => {
+  test("of a process, by a limit on its files, loses nothing acknowledged", async (context) => {
     if (process.platform === "win32" || spawnSync("bash", ["-c", "ulimit -f 100"]).status !== 0) {
       return context.skip("no limit can be set here");
     }
