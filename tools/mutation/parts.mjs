@@ -31,6 +31,7 @@ export const parts = {
       "test/tasks/event-codec.test.ts",
       "test/tasks/task-event.test.ts",
       "test/tasks/retry-policy.test.ts",
+      "test/tasks/request.test.ts",
       "test/input/bad-tasks.test.ts",
       "test/input/hostile-names.test.ts",
       "test/tasks/evolve.test.ts",
