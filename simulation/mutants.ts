@@ -94,8 +94,8 @@ const mutants: readonly Mutant[] = [
     edits: [
       {
         file: "store/write-queue.js",
-        from: "for (const { reject } of batch)\n                    reject(error);",
-        to: "for (const { resolve } of batch) resolve({});",
+        from: "for (const waiting of batch)\n                    this.#reject(waiting, error);",
+        to: "for (const waiting of batch) this.#resolve(waiting, {});",
       },
     ],
   },
@@ -149,7 +149,7 @@ async function lifeThatCatches(mutant: Mutant, seed: number): Promise<string | n
       "--seed",
       String(seed),
       "--lives",
-      "300",
+      "2000",
       "--minutes",
       "3",
       "--first",
