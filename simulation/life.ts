@@ -2,6 +2,7 @@
  * Plays a script on the production code (schedulers, their loops, the store, event handlers) in a time that is made to pass,
  * and tells what was not as promised.
  */
+import { setTimeout } from "node:timers/promises";
 import { type AnyTaskHandler, AzothError, isAzothError } from "azoth-scheduler";
 import { createTestScheduler, type TestInstance, type TestScheduler } from "azoth-scheduler/testing";
 import { Cast } from "./cast.ts";
@@ -11,6 +12,8 @@ import { type Command, type Order, type Script, type Step, schedules } from "./s
 const minute = 60_000;
 const day = 24 * 60 * minute;
 const maxLostClaims = 3;
+/** Of real time, for a life that takes a part of a second. */
+const longestMs = 20_000;
 
 export interface LifeOptions {
   /** A place for a new store: ":memory:", or a URL of PostgreSQL. */
@@ -43,21 +46,22 @@ export interface Story {
 /** Plays a script to its end, or to the first violation. */
 export async function play(script: Script, options: LifeOptions = inMemory): Promise<Story> {
   const life = await Life.begin(script, options);
+  const alarm = new AbortController();
+  let isStuck = false;
+  const stuck = setTimeout(longestMs, undefined, { signal: alarm.signal }).then(() => {
+    isStuck = true;
+    throw new Error(`The life had not come to its end after ${longestMs} ms of real time.`);
+  });
   try {
-    for (const step of script.steps) {
-      await life.take(step);
-      await life.promises.check();
-      if (life.promises.violations.length > 0) return life.story();
-    }
-    await life.end();
-    return life.story();
+    await Promise.race([life.live(script), stuck]);
   } catch (error) {
-    // Such as a loop that never came to rest.
     life.promises.thrown(error);
-    return life.story();
-  } finally {
-    await life.close();
   }
+  alarm.abort();
+  stuck.catch(() => {});
+  // What never comes to rest cannot be closed either.
+  if (!isStuck) await life.close();
+  return life.story();
 }
 
 const eventTypes = {
@@ -124,6 +128,15 @@ export class Life {
     this.#cast = parts.cast;
     this.#pace = parts.pace;
     this.#instances = parts.instances;
+  }
+
+  async live({ steps }: Script): Promise<void> {
+    for (const step of steps) {
+      await this.take(step);
+      await this.promises.check();
+      if (this.promises.violations.length > 0) return;
+    }
+    await this.end();
   }
 
   story(): Story {

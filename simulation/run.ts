@@ -91,4 +91,6 @@ function tellToll({ lives, days, events, figures, failed }: Toll, seconds: numbe
   console.log(`${counts.join(", ")}; ${failed.length} lives with violations`);
 }
 
-process.exitCode = await main(process.argv.slice(2));
+const exitCode = await main(process.argv.slice(2));
+// A life that did not come to its end goes on: it must not keep the process.
+process.exit(exitCode);
