@@ -2,12 +2,9 @@
 import type { AzothDb } from "azoth-scheduler";
 import { expect } from "vitest";
 import type { Child } from "./child.ts";
-import { expectWhole, type Log, taskIdsOf } from "./log-checker.ts";
+import { expectOrdersOnce, expectWhole, type Log, taskIdsOf } from "./log-checker.ts";
 import type { NotePayload, WorkerConfig } from "./messages.ts";
 import { type Desk, dismiss, expectNoComplaint, type Stage, until, untilDone } from "./stage.ts";
-
-/** The interval of the recurring task, as `drivers/load.mjs` declares it. */
-const tickMs = 40;
 
 /** What the workers were told before their ends. */
 export class Promises {
@@ -39,7 +36,6 @@ export async function finish(stage: Stage, config: WorkerConfig, promises: Promi
 
   const log = await expectWhole(desk.db);
   expectDone(log, promises);
-  expectTicksAccounted(log);
   expectChildrenOnce(log);
   await expectOrdersOnce(desk.db, log);
   const tally = await desk.db.query("SELECT position FROM tally ORDER BY position");
@@ -76,16 +72,6 @@ function expectDone(log: Log, { acknowledged, cancelled }: Promises): void {
   expect([...cancelled].filter((taskId) => !calledOff.has(taskId))).toEqual([]);
 }
 
-/** Every occurrence of the recurring task has run, or an event says that it was passed over, and why. */
-function expectTicksAccounted(log: Log): void {
-  const starts = log.all("TaskStarted", "tick").map(({ payload }) => payload.scheduledForMs);
-  if (starts.length === 0) return;
-  const skips = log.all("OccurrencesSkipped", "tick").map(({ payload }) => payload);
-  const accounted = skips.reduce((sum, { count }) => sum + count, new Set(starts).size);
-  const last = Math.max(...starts, ...skips.map(({ lastMs }) => lastMs));
-  expect(accounted).toBe((last - Math.min(...starts)) / tickMs + 1);
-}
-
 /** What a handler scheduled through its transaction is there once. */
 function expectChildrenOnce(log: Log): void {
   const scheduled = log.all("TaskScheduled");
@@ -93,13 +79,4 @@ function expectChildrenOnce(log: Log): void {
   const children = scheduled.filter(({ taskId = "" }) => taskId.endsWith("/child"));
   const expected = parents.map(({ taskId }) => `${taskId}/child`);
   expect(taskIdsOf(children)).toEqual(expected.toSorted());
-}
-
-/** The event, the row and the task of a transaction are all there, or none. */
-async function expectOrdersOnce(db: AzothDb, log: Log): Promise<void> {
-  const rows = (await db.query("SELECT task FROM orders")).map(({ task }) => String(task)).toSorted();
-  const events = log.own("order_placed").map(({ payload }) => (payload as { id: string }).id);
-  expect(events.toSorted()).toEqual(rows);
-  const scheduled = new Set(log.all("TaskScheduled").map(({ taskId }) => taskId));
-  expect(rows.filter((id) => !scheduled.has(id))).toEqual([]);
 }

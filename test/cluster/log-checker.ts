@@ -1,11 +1,15 @@
 /**
- * What must hold of every log, whatever was killed, stopped or blocked while it was written: each start has at most
- * one end, no two runs of a task overlap, and of each occurrence one success is recorded, with its event and its row.
+ * What must hold of every store, whatever was killed, stopped or blocked while it was written: all that a life of the
+ * simulation is held to by its log, and of each success its event and its row.
  */
 import type { AzothDb, LifecycleData, RecordedEvent, SystemEventData } from "azoth-scheduler";
 import { expect } from "vitest";
+import { LogChecker, type LogOptions } from "../../simulation/check-log.ts";
 
 type DataOf = LifecycleData & SystemEventData;
+
+/** Of a scheduler that is not told otherwise. */
+const defaultMaxLostClaims = 10;
 
 /** A log in memory, with its events' payloads typed by their names. */
 export class Log {
@@ -49,51 +53,10 @@ export function taskIdsOf(events: readonly RecordedEvent[]): string[] {
   return events.map(({ taskId = "" }) => taskId).toSorted();
 }
 
-/** The violations of what must hold of every log, in words; none is expected. */
-export function findViolations(log: Log): string[] {
-  const violations: string[] = [];
-  const open = new Map<string, string>();
-  const ahead = new Set<string>();
-  const latestRun = new Map<string, number>();
-  const succeeded = new Map<string, string>();
-  const occurrence = new Map<string, string>();
-  for (const [index, event] of log.events.entries()) {
-    const { position, eventType, taskId = "", executionId = "" } = event;
-    const say = (what: string) => violations.push(`at ${position}, ${taskId} (${executionId}): ${what}`);
-    if (position !== index + 1) say(`position ${index + 1} was expected`);
-    switch (eventType) {
-      case "TaskClaimed":
-      case "TaskStarted": {
-        // The start of what was claimed ahead.
-        if (eventType === "TaskStarted" && open.get(taskId) === executionId && ahead.delete(executionId)) break;
-        if (eventType === "TaskClaimed") ahead.add(executionId);
-        const run = Number(executionId.split(".")[1]);
-        if (open.has(taskId)) say(`started while ${open.get(taskId)} goes on`);
-        if (run <= (latestRun.get(taskId) ?? 0)) say(`run ${run} after run ${latestRun.get(taskId)}`);
-        open.set(taskId, executionId);
-        latestRun.set(taskId, run);
-        const { scheduledForMs } = event.payload as LifecycleData["TaskStarted"];
-        occurrence.set(executionId, `${taskId}/${scheduledForMs}`);
-        break;
-      }
-      case "TaskExecuted":
-      case "TaskReleased":
-      case "TaskSnoozed": {
-        if (open.get(taskId) !== executionId) say(`${eventType} of a run that does not hold the claim`);
-        open.delete(taskId);
-        if (eventType !== "TaskExecuted" || !(event.payload as LifecycleData["TaskExecuted"]).success) break;
-        const nominal = occurrence.get(executionId) ?? "";
-        if (succeeded.has(nominal)) say(`a second success of one occurrence, after ${succeeded.get(nominal)}`);
-        succeeded.set(nominal, executionId);
-        break;
-      }
-      case "TaskCancelled":
-        open.delete(taskId);
-        break;
-      default:
-    }
-  }
-  return violations;
+/** What is broken of all that must hold of a log, in words; none is expected. */
+export function findViolations(log: Log, options: Partial<LogOptions> = {}): readonly string[] {
+  return new LogChecker({ positions: "none", maxLostClaims: defaultMaxLostClaims, ...options }).readAll(log.events)
+    .violations;
 }
 
 /** Each success has its two events and its row; whatever else was tried left none. */
@@ -111,11 +74,20 @@ export async function expectTracesOnce(db: AzothDb, log: Log): Promise<void> {
   }
 }
 
+/** The event, the row and the task of a transaction are all there, or none. */
+export async function expectOrdersOnce(db: AzothDb, log: Log): Promise<void> {
+  const rows = (await db.query("SELECT task FROM orders")).map(({ task }) => String(task)).toSorted();
+  const events = log.own("order_placed").map(({ payload }) => (payload as { id: string }).id);
+  expect(events.toSorted()).toEqual(rows);
+  const scheduled = new Set(log.all("TaskScheduled").map(({ taskId }) => taskId));
+  expect(rows.filter((id) => !scheduled.has(id))).toEqual([]);
+}
+
 /** All that must hold of a store at rest. */
-export async function expectWhole(db: AzothDb): Promise<Log> {
+export async function expectWhole(db: AzothDb, options?: Partial<LogOptions>): Promise<Log> {
   expect(await db.verify()).toMatchObject({ ok: true, difference: null });
   const log = await Log.of(db);
-  expect(findViolations(log)).toEqual([]);
+  expect(findViolations(log, options)).toEqual([]);
   await expectTracesOnce(db, log);
   return log;
 }

@@ -10,9 +10,10 @@ import type { NotePayload, WorkerConfig } from "./messages.ts";
 import { dismiss, schedule, test, untilDone } from "./stage.ts";
 
 const claimDuration = "500ms";
+const maxLostClaims = 2;
 
 function config(location: string, name: string, further: Partial<WorkerConfig> = {}): WorkerConfig {
-  const scheduler = { claimDuration, maxLostClaims: 2 };
+  const scheduler = { claimDuration, maxLostClaims };
   // Enough for the library, and soon gone.
   const nodeOptions = ["--max-old-space-size=40"];
   return { location, name, scheduler, taskTypes: ["poison", "hold"], nodeOptions, ...further };
@@ -61,7 +62,7 @@ test.concurrent.for(mishaps)(
 
     expect(await desk.scheduler.getTask("beside")).toMatchObject({ state: "completed" });
     expect(await desk.scheduler.getTask("poison")).toMatchObject({ state: "disabled" });
-    const log = await expectWhole(desk.db);
+    const log = await expectWhole(desk.db, { maxLostClaims });
     const released = log.all("TaskReleased", "poison").map(({ payload }) => payload);
     expect(released).toMatchObject([{ because: "claim-lost", detail: expect.stringContaining("(one)") as string }]);
     const ends = log.all("TaskExecuted", "poison").map(({ payload }) => payload);
@@ -80,7 +81,7 @@ test.concurrent.for(["rejection", "throw"] as const)(
     await untilDone(desk);
     expect(worker.all("uncaught")).toHaveLength(1);
     await dismiss(worker);
-    const log = await expectWhole(desk.db);
+    const log = await expectWhole(desk.db, { maxLostClaims });
     expect(log.all("TaskExecuted", "poison").map(({ payload }) => payload.success)).toEqual([true]);
   },
 );

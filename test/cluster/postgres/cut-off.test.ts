@@ -8,7 +8,6 @@ import { backendsOf } from "../../engines/postgres/clients.ts";
 import { atEnd, eachInScope, ownUrl } from "../../engines/postgres/scope.ts";
 import { expectTracesOnce, findViolations, Log } from "../log-checker.ts";
 import { type Desk, until, untilDone } from "../stage.ts";
-import { withoutHoles } from "./checker.ts";
 import { Cluster, dismissNodes } from "./cluster.ts";
 import type { NodeProcess, NodeTaskType } from "./messages.ts";
 import { type Proxy, startProxy } from "./proxy.ts";
@@ -32,7 +31,7 @@ async function untilCompleted({ scheduler }: Desk, taskId: string): Promise<void
 async function expectWhole({ desk: { db } }: Cluster): Promise<Log> {
   expect(await db.verify()).toMatchObject({ ok: true, difference: null });
   const log = await Log.of(db);
-  expect(findViolations(withoutHoles(log))).toEqual([]);
+  expect(findViolations(log, { positions: "holes" })).toEqual([]);
   await expectTracesOnce(db, log);
   return log;
 }
