@@ -108,8 +108,8 @@ export class Cast {
     else if (draw < 0.73) return { eventType: 7 };
     else if (draw < 0.76) await ctx.sleep(600 * minute);
     else if (draw < 0.78) await new Promise(() => {});
-    else if (draw < 0.84) return snooze(upTo(20 * minute));
-    else if (draw < 0.91) return retryAfter(upTo(20 * minute));
+    else if (draw < 0.84) return snooze(...told(upTo(20 * minute), "for"));
+    else if (draw < 0.91) return retryAfter(...told(upTo(20 * minute), "again in"));
     else if (draw < 0.93) return fail("for good");
     return did;
   }
@@ -152,4 +152,9 @@ export class Cast {
     const schedule = pick(this.#names as [ScheduleName, ...ScheduleName[]]);
     return { do: "schedule", task, schedule, maxRetries: pick([1, 2, 3]), anew: true, by };
   }
+}
+
+/** A delay, and a reason by which the log tells what was asked for. */
+function told(delayMs: number, words: string): [delayMs: number, reason: string] {
+  return [delayMs, `${words} ${delayMs} ms`];
 }

@@ -5,49 +5,9 @@
  * idea of where the task stands.
  */
 import type { LifecycleData, RecordedEvent } from "azoth-scheduler";
-import { type LoggedSchedule, occurrencesIn } from "./occurrences.ts";
-
-/** What of the payload of TaskScheduled is held against what follows. */
-interface Definition {
-  readonly schedule: LoggedSchedule;
-  readonly maxRetries: number;
-  readonly retry: { readonly baseMs: number; readonly factor: number; readonly capMs: number; readonly jitter: number };
-  readonly because: "new" | "replaced" | "revived";
-  readonly anchorMs?: number;
-  readonly next: { readonly scheduledForMs: number };
-}
-
-interface Run {
-  readonly executionId: string;
-  readonly scheduledForMs: number;
-  readonly definition: Definition;
-  started: boolean;
-}
-
-/** Where a task stands, as far as its log tells. */
-interface Task {
-  definition: Definition;
-  /** Of an interval without an anchor of its own. */
-  anchorMs: number;
-  run: Run | null;
-  latestRun: number;
-  state: "waiting" | "completed" | "disabled" | "cancelled";
-  paused: boolean;
-  /** What is pending, and when it may start. */
-  scheduledForMs: number | null;
-  runAtMs: number;
-  failures: number;
-  /** Claims that were lost in a row. */
-  lostClaims: number;
-  /** All occurrences up to here have run, or an event says why they did not. */
-  accountedToMs: number;
-  /** Ranges after that, of which an event says that they were skipped. */
-  skipped: (readonly [firstMs: number, lastMs: number])[];
-  /** The latest nominal time whose run began. */
-  nominalMs: number;
-  /** Whether the latest occurrence has had its success. */
-  succeeded: boolean;
-}
+import { InstanceChecker } from "./check-instances.ts";
+import { type Definition, isRecurring, ofUser, type Run, type Standing, standingOf, type Task } from "./known-task.ts";
+import { occurrencesIn } from "./occurrences.ts";
 
 /** How far apart counted occurrences and their sample may be, before counting stops. */
 const countLimit = 1_000;
@@ -67,6 +27,7 @@ export class LogChecker {
   /** A handler's own event, whose outcome has to follow in the same commit, and so at once. */
   #outcomeOf: RecordedEvent | undefined;
   readonly #counts = new Map<string, number>();
+  readonly #instances = new InstanceChecker();
 
   constructor(options: LogOptions) {
     this.#options = options;
@@ -75,6 +36,13 @@ export class LogChecker {
   /** How many events of a type a task has. */
   count(taskId: string, type: string): number {
     return this.#counts.get(`${type} ${taskId}`) ?? 0;
+  }
+
+  /** Where the tasks stand by their log, by their ids. */
+  standings(): Map<string, Standing> {
+    const standings = new Map<string, Standing>();
+    for (const [taskId, task] of this.#tasks) standings.set(taskId, standingOf(task));
+    return standings;
   }
 
   readAll(events: Iterable<RecordedEvent>): this {
@@ -92,7 +60,7 @@ export class LogChecker {
     if (position <= this.#last || (this.#options.positions === "none" && position !== this.#last + 1))
       say(`after ${this.#last}`);
     this.#last = position;
-    if (taskId === undefined) return;
+    if (taskId === undefined) return this.#instances.follow(event, (instance) => this.#runsOf(instance), say);
     const key = `${eventType} ${taskId}`;
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1);
     this.#holdTogether(event, say);
@@ -100,6 +68,11 @@ export class LogChecker {
     const task = this.#tasks.get(taskId);
     if (task === undefined) return say("before it was scheduled");
     this.#follow(task, event, say);
+  }
+
+  #runsOf(instance: number): string[] {
+    const runs = [...this.#tasks.values()].map(({ run }) => run);
+    return runs.filter((run) => run?.instance === instance).map((run) => run?.executionId ?? "");
   }
 
   /** What must hold when the faults have stopped, and everything had time to be done. */
@@ -137,6 +110,10 @@ export class LogChecker {
       known !== undefined &&
       because === "replaced" &&
       JSON.stringify(known.definition.schedule) === JSON.stringify(definition.schedule);
+    if (because === "replaced" && known !== undefined) {
+      if (ofUser(known.definition) === ofUser(definition)) say("nothing of it has changed");
+      if (keepsSchedule && isRecurring(definition.schedule)) this.#expectKept(known, definition, say);
+    }
     if (known !== undefined && because === "replaced" && !keepsSchedule) this.#account(known, atMs, say);
     const task: Task = {
       definition,
@@ -157,7 +134,19 @@ export class LogChecker {
     // Nothing is counted while a task is disabled, nor before a kept occurrence that another clock has chosen.
     if (keepsSchedule && known?.state === "disabled") task.accountedToMs = atMs;
     this.#tasks.set(taskId, task);
-    if (isRecurring(definition.schedule) && !keepsSchedule) this.#expectNext(task, next.scheduledForMs, atMs, say);
+    const { schedule } = definition;
+    if (schedule.kind === "immediate" || schedule.kind === "one-time") {
+      const onceMs = schedule.kind === "immediate" ? atMs : schedule.atMs;
+      if (next.scheduledForMs !== onceMs) say(`for ${shown(next.scheduledForMs)}, and not for ${shown(onceMs)}`);
+    } else if (!keepsSchedule) this.#expectNext(task, next.scheduledForMs, atMs, say);
+  }
+
+  /** Where only the rest of a definition changes, what is pending stays, and an interval keeps its phase. */
+  #expectKept(known: Task, { schedule, anchorMs, next }: Definition, say: (what: string) => void): void {
+    const isAnchored = schedule.kind !== "interval" || schedule.anchorMs !== undefined;
+    if (!isAnchored && anchorMs !== known.anchorMs) say(`anchored at ${shown(anchorMs)}, not ${shown(known.anchorMs)}`);
+    if (known.scheduledForMs !== null && next.scheduledForMs !== known.scheduledForMs)
+      say(`for ${shown(next.scheduledForMs)}, and ${shown(known.scheduledForMs)} was pending`);
   }
 
   #follow(task: Task, event: RecordedEvent, say: (what: string) => void): void {
@@ -193,6 +182,11 @@ export class LogChecker {
         task.run = null;
         const isLost = (event.payload as { readonly because?: string }).because === "claim-lost";
         task.lostClaims = isLost ? task.lostClaims + 1 : eventType === "TaskSnoozed" ? 0 : task.lostClaims;
+        if (isLost && task.lostClaims >= this.#options.maxLostClaims) say(`after ${task.lostClaims} lost claims`);
+        const { reason = "" } = event.payload as { readonly reason?: string };
+        const askedMs = milliseconds(/^for (\d+) ms$/, reason);
+        if (askedMs !== null && (event.payload as { untilMs?: number }).untilMs !== atMs + askedMs)
+          say(`not ${reason}`);
         if (ownRun.definition !== task.definition) return;
         const { untilMs, runAtMs } = event.payload as { readonly untilMs?: number; readonly runAtMs?: number };
         task.scheduledForMs = ownRun.scheduledForMs;
@@ -214,6 +208,10 @@ export class LogChecker {
           task.failures = 0;
           task.accountedToMs = Math.max(task.accountedToMs, Math.min(atMs, next?.scheduledForMs ?? atMs) - 1);
         }
+        if (task.paused && runAtMs !== undefined && runAtMs <= atMs && this.#isOnSchedule(task))
+          say("what fell due while it was paused runs at once");
+        if (next !== undefined && isRecurring(task.definition.schedule) && next.scheduledForMs <= atMs)
+          say(`next is ${shown(next.scheduledForMs)}`);
         task.paused = false;
         if (runAtMs === undefined) return;
         task.state = "waiting";
@@ -224,6 +222,8 @@ export class LogChecker {
       case "TaskRunRequested": {
         const { scheduledForMs, runAtMs } = event.payload as LifecycleData["TaskRunRequested"];
         if (run !== null) say(holderOf(run));
+        if (task.scheduledForMs !== null && scheduledForMs !== task.scheduledForMs && this.#runsAsItself(task, atMs))
+          say(`for ${shown(scheduledForMs)}, and ${shown(task.scheduledForMs)} was pending`);
         task.lostClaims = 0;
         if (task.state !== "waiting") {
           task.failures = 0;
@@ -244,8 +244,9 @@ export class LogChecker {
   }
 
   #begin(task: Task, event: RecordedEvent, say: (what: string) => void): void {
-    const { scheduledForMs } = event.payload as LifecycleData["TaskStarted"];
+    const { scheduledForMs, instance } = event.payload as LifecycleData["TaskStarted"];
     const { executionId = "", recordedAt } = event;
+    if (!this.#instances.lives(instance)) say(`instance ${instance} does not live`);
     if (task.run !== null) say(holderOf(task.run));
     if (task.state !== "waiting" || task.paused) say(`it is ${task.paused ? "paused" : task.state}`);
     const number = Number(executionId.split(".")[1]);
@@ -256,7 +257,8 @@ export class LogChecker {
     this.#account(task, scheduledForMs - 1, say);
     task.accountedToMs = Math.max(task.accountedToMs, scheduledForMs);
     task.latestRun = number;
-    task.run = { executionId, scheduledForMs, definition: task.definition, started: event.eventType === "TaskStarted" };
+    const started = event.eventType === "TaskStarted";
+    task.run = { executionId, instance, scheduledForMs, definition: task.definition, started };
     task.scheduledForMs = null;
   }
 
@@ -284,8 +286,8 @@ export class LogChecker {
       const next = data.next?.scheduledForMs ?? null;
       task.scheduledForMs = next;
       task.runAtMs = next ?? atMs;
-      if (next !== null && next <= run.scheduledForMs)
-        say(`next ${shown(next)} is not after ${shown(run.scheduledForMs)}`);
+      // One late run stands for all that was missed.
+      if (next !== null) this.#expectNext(task, next, Math.max(atMs, run.scheduledForMs), say);
       return;
     }
     task.failures++;
@@ -303,8 +305,10 @@ export class LogChecker {
     const delayMs = Math.min(capMs, baseMs * factor ** (task.failures - 1));
     const retryAtMs = data.retryAtMs ?? Number.NaN;
     if (!(retryAtMs >= atMs)) say(`again at ${shown(retryAtMs)}`);
-    if (data.error?.message === "failed" && retryAtMs !== atMs + delayMs)
-      say(`again after ${retryAtMs - atMs} ms, not ${delayMs}`);
+    const askedMs =
+      data.error?.message === "failed" ? delayMs : milliseconds(/^again in (\d+) ms$/, data.error?.message);
+    if (askedMs !== null && retryAtMs !== atMs + askedMs) say(`again after ${retryAtMs - atMs} ms, not ${askedMs}`);
+    if (data.error?.message === "for good") say("it failed for good");
     task.scheduledForMs = run.scheduledForMs;
     task.runAtMs = retryAtMs;
   }
@@ -334,6 +338,17 @@ export class LogChecker {
     task.skipped = task.skipped.filter(([, last]) => last > task.accountedToMs);
   }
 
+  /** Whether what is pending is what a run by hand runs: only a recurring task whose time has not come runs once more. */
+  #runsAsItself({ definition, failures, scheduledForMs }: Task, atMs: number): boolean {
+    return failures > 0 || !isRecurring(definition.schedule) || (scheduledForMs ?? atMs) <= atMs;
+  }
+
+  /** Whether what is pending is an occurrence, and neither a retry nor a run that was asked for by hand. */
+  #isOnSchedule({ definition: { schedule }, anchorMs, scheduledForMs, failures }: Task): boolean {
+    if (scheduledForMs === null || failures > 0) return false;
+    return occurrencesIn(schedule, anchorMs, scheduledForMs - 1, scheduledForMs).length > 0;
+  }
+
   #expectNext(task: Task, nextMs: number, afterMs: number, say: (what: string) => void): void {
     const [first] = occurrencesIn(task.definition.schedule, task.anchorMs, afterMs, nextMs);
     if (first !== nextMs) say(`next is ${shown(nextMs)}, and after ${shown(afterMs)} there is ${shown(first)}`);
@@ -344,8 +359,10 @@ function holderOf(run: Run | null): string {
   return run === null ? "nothing runs" : `run ${run.executionId} holds the claim`;
 }
 
-function isRecurring({ kind }: LoggedSchedule): boolean {
-  return kind === "cron" || kind === "interval";
+/** The number in what a handler has said of its outcome. */
+function milliseconds(pattern: RegExp, said = ""): number | null {
+  const found = pattern.exec(said)?.[1];
+  return found === undefined ? null : Number(found);
 }
 
 function shown(atMs: number | null | undefined): string {

@@ -12,6 +12,8 @@ import { type Command, type Order, type Script, type Step, schedules } from "./s
 const minute = 60_000;
 const day = 24 * 60 * minute;
 const maxLostClaims = 3;
+/** The second failure in a row meets the cap. */
+const retry = { base: minute, cap: 1.5 * minute };
 /** Of real time, for a life that takes a part of a second. */
 const longestMs = 20_000;
 
@@ -39,6 +41,8 @@ export interface Story {
   /** What was not as promised; empty if all was. */
   readonly violations: readonly string[];
   readonly events: number;
+  /** Of the whole log: equal for two lives that are the same in every byte of it. */
+  readonly digest: string;
   readonly days: number;
   readonly figures: Figures;
 }
@@ -149,7 +153,7 @@ export class Life {
       "refused results": counts.get("TaskResultRefused") ?? 0,
       "dead letters": counts.get("EventDeadLettered") ?? 0,
     };
-    return { violations, events: position, days: this.#passedMs / day, figures };
+    return { violations, events: position, digest: this.promises.digest(), days: this.#passedMs / day, figures };
   }
 
   async take(step: Step): Promise<void> {
@@ -231,11 +235,14 @@ export class Life {
     if (command.do === "schedule") {
       const payload = command.anew ? ++this.#scheduledAnew : null;
       const { maxRetries, schedule } = command;
-      const request = { taskId, taskType: "job", schedule: schedules[schedule], maxRetries, payload };
-      return (await scheduler.scheduleTask(request)).change !== "unchanged";
+      const request = { taskId, taskType: "job", schedule: schedules[schedule], maxRetries, retry, payload };
+      const { change } = await scheduler.scheduleTask(request);
+      if (command.anew && change === "unchanged") throw new Error(`a new definition of ${taskId} has changed nothing`);
+      return change !== "unchanged";
     }
     const before = alone ? await scheduler.getTask(taskId) : null;
     const after = await scheduler[command.do](taskId, "by hand");
+    if (command.do === "cancelTask" && after.state !== "cancelled") throw new Error(`${taskId} is ${after.state}`);
     // What is so already is acknowledged without an event, and beside others nobody knows what was so.
     return command.do === "runTaskNow" || (alone && after.state !== before?.state);
   }

@@ -1,4 +1,5 @@
 /** Holds a life to what is promised: its log, its rows, what callers were told, and what event handlers made of it. */
+import { createHash } from "node:crypto";
 import { type AzothDb, isAzothError, type LifecycleData, type RecordedEvent } from "azoth-scheduler";
 import type { Did } from "./cast.ts";
 import { LogChecker, type LogOptions } from "./check-log.ts";
@@ -16,6 +17,9 @@ export interface PromisesOptions extends LogOptions {
   readonly returned: ReadonlySet<string>;
 }
 
+/** As the column numbers them. */
+const phases = ["waiting", "running", "completed", "disabled", "cancelled", "claimed"];
+
 /** Checks between two that read everything and fold it: those take longer, the longer the life. */
 const checksPerReplay = 5;
 
@@ -23,6 +27,8 @@ export class Promises {
   /** How many events of each type were read, and of each way in which a run ended. */
   readonly counts: Map<string, number> = new Map();
   position = 0;
+  /** Of all events, in their order. */
+  readonly #hash = createHash("sha256");
   readonly #options: PromisesOptions;
   readonly #checker: LogChecker;
   readonly #violations: string[] = [];
@@ -42,6 +48,11 @@ export class Promises {
 
   get violations(): readonly string[] {
     return [...this.#violations, ...this.#checker.violations];
+  }
+
+  /** Tells two logs apart, whatever it is in which they differ. */
+  digest(): string {
+    return this.#hash.copy().digest("hex");
   }
 
   /** What a command may be refused with is no violation, and anything else is. Resolves with undefined if it was refused. */
@@ -87,6 +98,7 @@ export class Promises {
   }
 
   async checkRows(): Promise<void> {
+    await this.#checkStandings();
     const { ok, difference } = await this.#options.db.verify();
     if (!ok) this.#say(`the log and the rows differ: ${JSON.stringify(difference)}`);
     this.#compareSorted("the rows of successes", await this.column("SELECT execution FROM successes"), this.#successes);
@@ -104,6 +116,19 @@ export class Promises {
     this.#compareSorted("the rows of an event handler that fails", audit, this.#did);
   }
 
+  /** The rows against what the checker makes of the log by itself: a fold that is wrong is wrong in a replay, too. */
+  async #checkStandings(): Promise<void> {
+    const rows = await this.#options.db.query("SELECT id, phase, paused, due_at_ms AS due FROM azoth_tasks");
+    const found = rows.map(({ id, phase, paused, due }) => {
+      const state = phase === 0 && Number(paused) === 1 ? "paused" : phases[Number(phase)];
+      return `${String(id)} ${state} ${due === null ? "at no time" : Number(due)}`;
+    });
+    const wanted = [...this.#checker.standings()].map(([taskId, { state, runAtMs }]) => {
+      return `${taskId} ${state} ${runAtMs ?? "at no time"}`;
+    });
+    this.#compareSorted("the rows of tasks", found, wanted);
+  }
+
   overdue(taskId: string, state: string): void {
     this.#say(`in the end, ${taskId} is ${state}`);
   }
@@ -114,6 +139,7 @@ export class Promises {
 
   #take(event: RecordedEvent): void {
     this.#checker.read(event);
+    this.#hash.update(JSON.stringify(event));
     this.position = event.position;
     const { eventType, executionId = "" } = event;
     this.#count(eventType);
@@ -131,6 +157,8 @@ export class Promises {
     this.#count(`TaskExecuted then ${then}`);
     if (!success) return;
     this.#successes.add(executionId);
+    // A handler that succeeds returns an event.
+    if (this.#did.at(-1) !== executionId) this.#say(`run ${executionId} succeeded, and its event is missing`);
     if (!this.#options.returned.has(executionId))
       this.#say(`run ${executionId} succeeded, and its handler has not returned`);
   }

@@ -107,7 +107,7 @@ function scriptsOf(pace: number): fc.Arbitrary<Script> {
     do: fc.constant("schedule"),
     task,
     schedule: fc.constantFrom(...scheduleNames(pace)),
-    maxRetries: fc.nat(3),
+    maxRetries: fc.nat(4),
     anew: fc.boolean(),
     by: which,
   };
