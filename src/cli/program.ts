@@ -14,7 +14,7 @@ import { addRun } from "./commands/run.ts";
 import { addStats } from "./commands/stats.ts";
 import { addTasks } from "./commands/tasks.ts";
 import type { Context } from "./context.ts";
-import { Ended, errorLines, tell, withoutPassword } from "./errors.ts";
+import { CliError, Ended, errorLines, tell, withoutPassword } from "./errors.ts";
 import { type ExitName, exitCodes } from "./exit-codes.ts";
 import { colorsOf, jsonLine, wantsColors } from "./output.ts";
 import { defaultStore, storeVariable } from "./store.ts";
@@ -63,7 +63,10 @@ export function buildProgram(context: Context): Command {
   program.addHelpText("after", () => footer);
   for (const add of commands) add(program, context);
   eachCommand(program, (command) => {
-    command.exitOverride().configureOutput({
+    const refuse = (error: CommanderError) => {
+      throw error.exitCode === 0 || error.code === "commander.help" ? error : new WrongUsage(error, command);
+    };
+    command.exitOverride(refuse).configureOutput({
       writeOut: (text) => void stdout.write(text),
       writeErr: (text) => void stderr.write(text),
       outputError: () => {},
@@ -77,7 +80,7 @@ export function buildProgram(context: Context): Command {
 }
 
 const footer = `
-Times are shown in this machine's time zone (TZ=UTC for another), in --json in UTC.
+Times are in this machine's time zone (TZ=UTC for another), in --json in UTC.
 Exit codes: ${Object.values(exitCodes)
   .map(({ code }) => code)
   .join(", ")}; docs/cli.md tells what they mean.`;
@@ -104,26 +107,29 @@ function report(error: unknown, program: Command, context: Context): ExitName {
   // Ctrl-C, or nobody reads any more: whatever it led to is no news.
   if (context.signal.aborted) return "interrupted";
   const { json = false, verbose = false } = program.opts<GlobalOptions>();
-  const wrongUsage = error instanceof CommanderError;
-  if (wrongUsage && error.exitCode === 0) return "ok";
+  if (error instanceof CommanderError && error.exitCode === 0) return "ok";
   // Commander has shown the help instead of a message: of a group without its command, for one.
-  if (wrongUsage && error.code === "commander.help") return "usage";
-  const told = wrongUsage ? { exit: "usage" as const, message: usageMessage(error) } : tell(error);
+  if (error instanceof CommanderError) return "usage";
+  const told = tell(error);
   if (json) {
     const { exit: _, ...facts } = told;
     context.stderr.write(`${jsonLine({ error: { ...facts, message: withoutPassword(told.message) } })}\n`);
     return told.exit;
   }
   const { red, dim } = colorsOf(context.stderr, context.env);
-  const lines = wrongUsage
-    ? [`error: ${withoutPassword(told.message)}`, `  See \`${programName} --help\`.`]
-    : errorLines(error, { stack: verbose });
-  const [first = "", ...rest] = lines;
+  const [first = "", ...rest] = errorLines(error, { stack: verbose });
   context.stderr.write([red(first), ...rest.map((line) => dim(line)), ""].join("\n"));
   return told.exit;
 }
 
-/** Commander's words without its own head. */
-function usageMessage({ message }: CommanderError): string {
-  return message.replace(/^error: /, "").replaceAll("\n", " ");
+/** A command line that could not be understood, in commander's words without its own head. */
+class WrongUsage extends CliError {
+  constructor({ message }: CommanderError, command: Command) {
+    super("usage", message.replace(/^error: /, "").replaceAll("\n", " "), `See \`${pathOf(command)} --help\`.`);
+  }
+}
+
+/** "azoth-scheduler tasks list". */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }

@@ -47,11 +47,11 @@ export function padStart(text: string, columns: number): string {
   return " ".repeat(Math.max(0, columns - widthOf(text))) + text;
 }
 
-/** The words on lines of at most so many columns, unless a word is longer. */
+/** The words on lines of at most so many columns; a word that is longer than a line is broken. */
 export function wrap(text: string, columns: number, indent = ""): string[] {
   const lines: string[] = [];
   let line = "";
-  for (const word of text.split(" ")) {
+  for (const word of text.split(" ").flatMap((long) => piecesOf(long, columns - indent.length))) {
     const joined = line === "" ? word : `${line} ${word}`;
     if (line !== "" && widthOf(joined) + indent.length > columns) {
       lines.push(indent + line);
@@ -59,6 +59,20 @@ export function wrap(text: string, columns: number, indent = ""): string[] {
     } else line = joined;
   }
   return [...lines, indent + line];
+}
+
+function piecesOf(word: string, columns: number): string[] {
+  if (widthOf(word) <= columns) return [word];
+  const pieces: string[] = [];
+  let piece = "";
+  for (const character of word) {
+    // At least one in each, however narrow the place is.
+    if (piece !== "" && widthOf(piece + character) > columns) {
+      pieces.push(piece);
+      piece = character;
+    } else piece += character;
+  }
+  return [...pieces, piece];
 }
 
 /** "1 task", "3 tasks". */

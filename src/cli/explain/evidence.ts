@@ -75,8 +75,10 @@ export interface Crew {
   readonly running: boolean;
   /** The last scheduler that handled the type ended then, if none did at the instant. */
   readonly endedAtMs?: number;
-  /** When one began again, if none did at the instant. */
+  /** When one that handles the type began after it, if none did at the instant. */
   readonly begunAtMs?: number;
+  /** Others, without a handler for it, began between. */
+  readonly othersSince: boolean;
 }
 
 /** Goes back through the starts and ends of schedulers until it is clear who was there. */
@@ -99,22 +101,24 @@ export async function crewAt(db: AzothDb, taskType: string, atMs: number): Promi
     const handles = taskTypes.includes(taskType);
     if (endMs > atMs) {
       running = true;
-      if (handles) return { handled: true, running };
+      if (handles) return { handled: true, running, othersSince: false };
     } else if (handles) endedAtMs = Math.max(endedAtMs ?? 0, endMs);
   }
-  const begunAtMs = await nextStart(db, taskType, atMs);
-  return {
-    handled: false,
-    running,
-    ...(endedAtMs === undefined ? {} : { endedAtMs }),
-    ...(begunAtMs === undefined ? {} : { begunAtMs }),
-  };
+  const since = await crewSince(db, taskType, atMs);
+  return { handled: false, running, ...(endedAtMs === undefined ? {} : { endedAtMs }), ...since };
 }
 
-async function nextStart(db: AzothDb, taskType: string, atMs: number): Promise<number | undefined> {
-  for await (const event of db.readLog({ eventTypes: ["SchedulerStarted"], since: new Date(atMs) })) {
+async function crewSince(
+  db: AzothDb,
+  taskType: string,
+  atMs: number,
+): Promise<Pick<Crew, "begunAtMs" | "othersSince">> {
+  let othersSince = false;
+  // After the instant: who began in its very millisecond was there.
+  for await (const event of db.readLog({ eventTypes: ["SchedulerStarted"], since: new Date(atMs + 1) })) {
     const { taskTypes } = event.payload as SystemEventData["SchedulerStarted"];
-    if (taskTypes.includes(taskType)) return event.recordedAt.getTime();
+    if (taskTypes.includes(taskType)) return { begunAtMs: event.recordedAt.getTime(), othersSince };
+    othersSince = true;
   }
-  return undefined;
+  return { othersSince };
 }

@@ -143,12 +143,16 @@ function lateness(
   return [late, "A scheduler was there: its slots were taken, or it could not reach the store."];
 }
 
-function crewSentences({ running, endedAtMs, begunAtMs }: Crew, time: TimeText): string[] {
-  const from = endedAtMs === undefined ? "" : ` from ${time(endedAtMs)}`;
-  const to = begunAtMs === undefined ? "" : ` until ${time(begunAtMs)}`;
-  const span = from === "" && to === "" ? " then, nor since" : `${from}${to}`;
-  if (running) return [`Schedulers were running, but none had a handler for its type${span}.`];
-  return [`No scheduler was running${span}.`];
+function crewSentences({ running, endedAtMs, begunAtMs, othersSince }: Crew, time: TimeText): string[] {
+  const from = endedAtMs === undefined ? " then" : ` from ${time(endedAtMs)} on`;
+  const to = begunAtMs === undefined ? ", nor since" : `, until ${time(begunAtMs)}`;
+  if (running) return [`Schedulers were running, but none had a handler for its type${from}${to}.`];
+  if (!othersSince) return [`No scheduler was running${from}${to}.`];
+  const others =
+    begunAtMs === undefined
+      ? "Those that have run since have no handler for its type."
+      : `The first one with a handler for its type began at ${time(begunAtMs)}.`;
+  return [`No scheduler was running${from}.`, others];
 }
 
 function notStarted(
