@@ -9,7 +9,7 @@
  */
 import { createCipheriv, createDecipheriv, createHmac, hkdfSync } from "node:crypto";
 import { AzothError } from "./errors.ts";
-import { readFields } from "./names.ts";
+import { readFields, readSafely } from "./names.ts";
 import type { PayloadCodec } from "./payload-codec.ts";
 
 /** A key of {@link aesGcm}. */
@@ -136,8 +136,10 @@ interface KeySource {
 /** No message repeats what was given: where a key was expected, and also where none was, it may be one. */
 function parseKeys(options: AesGcmOptions): readonly KeySource[] {
   const { keys } = fieldsOf<AesGcmOptions>(options, ["keys"], "aesGcm");
-  if (!Array.isArray(keys) || keys.length === 0) throw invalid("keys must be an array of at least one { id, key }");
-  const sources = Array.from(keys as readonly unknown[], parseKey);
+  const sources = readSafely("keys of aesGcm", "INVALID_OPTION", () => {
+    if (!Array.isArray(keys) || keys.length === 0) throw invalid("keys must be an array of at least one { id, key }");
+    return Array.from(keys as readonly unknown[], parseKey);
+  });
   const twice = sources.find(({ id }, index) => sources.findIndex((other) => other.id === id) !== index);
   if (twice !== undefined) throw invalid(`two keys have the id "${twice.id}"; each has its own`);
   return sources;

@@ -1,4 +1,5 @@
 /** Randomness as a value that is passed in; see `clock.ts`. */
+import { AzothError, quote } from "./errors.ts";
 
 /** A number in [0, 1). */
 export type Random = () => number;
@@ -14,8 +15,12 @@ export function uniqueToken(): string {
 /**
  * A small seeded generator (mulberry32) for tests and simulations: the same seed gives the same numbers.
  * Not for secrets.
+ * @throws AzothError INVALID_OPTION if the seed is no whole number
  */
 export function seededRandom(seed: number): Random {
+  if (!Number.isSafeInteger(seed)) {
+    throw new AzothError("INVALID_OPTION", `seed must be a whole number, and is ${quote(seed)}.`);
+  }
   let state = seed >>> 0;
   return () => {
     state = (state + 0x6d2b79f5) >>> 0;

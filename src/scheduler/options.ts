@@ -137,7 +137,7 @@ function parseLogger(logger: Logger = silentLogger): Logger {
 }
 
 /** A copy, which nobody changes behind our back. */
-function listOf<Item>(value: readonly Item[] | undefined, what: string): readonly Item[] {
+export function listOf<Item>(value: readonly Item[] | undefined, what: string): readonly Item[] {
   if (value === undefined) return [];
   return readSafely(what, "INVALID_OPTION", () => {
     if (!Array.isArray(value))

@@ -131,6 +131,11 @@ type MakeFile = (file: string, fill: (engine: Engine) => Promise<void>) => Promi
 const cores = new WeakMap<AzothDb, StoreCore>();
 
 /** The inside of a store, for the scheduler; not exported from the package. */
+export function isAzothDb(value: unknown): value is AzothDb {
+  // Unlike instanceof, it asks nothing of a proxy.
+  return cores.has(value as AzothDb);
+}
+
 export function coreOf(db: AzothDb): StoreCore {
   const core = cores.get(db);
   if (core === undefined) throw new AzothError("INVALID_OPTION", `A Scheduler needs an AzothDb, and got ${quote(db)}.`);

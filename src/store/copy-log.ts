@@ -2,7 +2,7 @@
 import { parseSignal } from "../abort-signal.ts";
 import { AzothError, quote } from "../errors.ts";
 import { parseFunction, readFields } from "../names.ts";
-import { AzothDb, coreOf } from "./azoth-db.ts";
+import { type AzothDb, coreOf, isAzothDb } from "./azoth-db.ts";
 import { type CopiedLog, type CopyOptions, copyAtRest } from "./copying.ts";
 import type { StoreCore } from "./store-core.ts";
 
@@ -36,6 +36,6 @@ export async function copyLog(from: AzothDb, to: AzothDb, options: CopyOptions =
 
 /** @throws AzothError INVALID_OPTION */
 function storeOf(db: AzothDb, what: string): StoreCore {
-  if (db instanceof AzothDb) return coreOf(db);
+  if (isAzothDb(db)) return coreOf(db);
   throw new AzothError("INVALID_OPTION", `copyLog(from, to) copies between two AzothDb, and ${what} is ${quote(db)}.`);
 }

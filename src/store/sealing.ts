@@ -5,6 +5,7 @@
  * comparing and copying know nothing of it, and need no key. (A user's own object of that shape is stored as
  * `{"$object":{"$sealed":…}}`, see codec.ts.) Ids, types, schedules, instants, numbers and codes stay as they are.
  */
+import { isPromise } from "node:util/types";
 import { decodeJson } from "../codec.ts";
 import { AzothError, isAzothError } from "../errors.ts";
 import { type PayloadCodec, Sealed } from "../payload-codec.ts";
@@ -146,7 +147,7 @@ export class Sealing {
       throw new AzothError("CODEC_FAILED", "The payload codec's seal threw.", { cause });
     }
     if (typeof sealed === "string") return sealed;
-    const what = sealed instanceof Promise ? "a promise" : `of type ${typeof sealed}`;
+    const what = isPromise(sealed) ? "a promise" : `of type ${typeof sealed}`;
     throw new AzothError(
       "CODEC_FAILED",
       `The payload codec's seal must return a string, and what it returned is ${what}.`,

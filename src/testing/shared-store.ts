@@ -62,7 +62,9 @@ export class SharedStore {
   /** The handles, each with the latest of its writes that was begun. */
   readonly #handles = new Map<AzothDb, Promise<unknown>>();
   #lastWrite: Promise<unknown> = Promise.resolve();
-  #failures: Failure[] = [];
+  #failure: Failure | undefined;
+  /** How many commits are still to fail so. */
+  #toFail = 0;
   #slowMs = 0;
   /** What the storage takes its time for just now. */
   readonly #slow = new Set<AbortController>();
@@ -81,7 +83,8 @@ export class SharedStore {
 
   /** Lets the next commits fail: their transactions run, and are rolled back, or kept without an answer. */
   failNext(count: number, failure: Failure): void {
-    this.#failures = Array.from({ length: count }, () => failure);
+    this.#failure = failure;
+    this.#toFail = count;
   }
 
   /** Lets each call of a scheduler take so long on the clock; what is under way ends at once. */
@@ -138,8 +141,11 @@ export class SharedStore {
       const result = await life.orEnd(work(this.#mortal(transaction, life)));
       if (this.#isSlowFor(life)) await beSlow();
       callOf(life);
-      failure = this.#failures.shift();
-      if (failure !== undefined) this.failedCommits++;
+      if (this.#toFail > 0) {
+        this.#toFail--;
+        this.failedCommits++;
+        failure = this.#failure;
+      }
       if (failure?.kept === false) throw failure.error;
       return result;
     };

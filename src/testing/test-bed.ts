@@ -1,6 +1,6 @@
 /** What the schedulers of one test share: the store, the clock, and the passing of time. */
 import { AzothError } from "../errors.ts";
-import type { SchedulerOptions } from "../scheduler/options.ts";
+import { listOf, type SchedulerOptions } from "../scheduler/options.ts";
 import { AzothDb, coreOf } from "../store/azoth-db.ts";
 import { ManualClock } from "./manual-clock.ts";
 import { comeToRest } from "./rest.ts";
@@ -39,14 +39,14 @@ export class TestBed {
     const { seed, db, scheduler } = this.#settings;
     this.#started++;
     const merged: SchedulerOptions = { name: `test-${this.#started}`, ...scheduler, ...options };
-    const handlers = merged.handlers?.map((handler) => watchedHandler(handler, this.#work));
+    const handlers = listOf(merged.handlers, "handlers").map((handler) => watchedHandler(handler, this.#work));
     const process = await TestProcess.start({
       // What is in memory has a file of its own to be opened by; a URL is not shown with its password.
       location: this.#settings.location === ":memory:" ? this.db.location : this.#settings.location,
       store: this.store,
       clock: this.clock,
       db: { ...db, random: randomOf(seed, this.#started) },
-      scheduler: handlers === undefined ? merged : { ...merged, handlers },
+      scheduler: { ...merged, handlers },
     });
     this.#processes.add(process);
     // The test's own transactions pass the door of the scheduler that was started last.

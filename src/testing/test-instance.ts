@@ -3,7 +3,7 @@ import type { SchedulerOptions } from "../scheduler/options.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
 import type { AnyTaskHandler } from "../scheduler/task-handler.ts";
 import type { TestBed } from "./test-bed.ts";
-import { parseCount } from "./test-options.ts";
+import { copyOptions, parseCount } from "./test-options.ts";
 import type { TestProcess } from "./test-process.ts";
 
 /** A scheduler on the store and clock of a test, as if in a process of its own. */
@@ -17,7 +17,8 @@ export class TestInstance<const out Handlers extends readonly AnyTaskHandler[] =
     bed: TestBed,
     options: SchedulerOptions,
   ): Promise<TestInstance<Handlers>> {
-    const instance = new TestInstance<Handlers>(bed, options, await bed.start(options));
+    const given = copyOptions(options, "The options of a scheduler");
+    const instance = new TestInstance<Handlers>(bed, given, await bed.start(given));
     await bed.settle();
     return instance;
   }
@@ -77,8 +78,9 @@ export class TestInstance<const out Handlers extends readonly AnyTaskHandler[] =
    * Options given here go before the old ones: a new version of a handler, say.
    */
   async restart(options: SchedulerOptions = {}): Promise<void> {
+    const given = copyOptions(options, "The options of a scheduler");
     await this.stop();
-    this.#options = { ...this.#options, ...options };
+    this.#options = { ...this.#options, ...given };
     this.#process = await this.#bed.start(this.#options);
     await this.#bed.settle();
   }

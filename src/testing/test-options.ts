@@ -1,6 +1,7 @@
 /** The options of a test scheduler: whose they are, and the defaults that make idle time cheap. */
 import { type Duration, parseDuration } from "../duration.ts";
 import { AzothError, quote } from "../errors.ts";
+import { readSafely } from "../names.ts";
 import { seededRandom } from "../random.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import type { SchedulerOptions } from "../scheduler/options.ts";
@@ -66,18 +67,26 @@ const dbKeys: readonly string[] = [
 const testKeys: readonly string[] = ["start", "location", "seed", "patience", "maxRounds"];
 
 /** @throws AzothError INVALID_OPTION */
-export function parseCount(count: unknown, what: string): number {
-  if (typeof count === "number" && Number.isSafeInteger(count) && count >= 1) return count;
-  throw new AzothError("INVALID_OPTION", `${what} must be a whole number from 1, and is ${quote(count)}.`);
+export function parseCount(count: unknown, what: string, low = 1): number {
+  if (typeof count === "number" && Number.isSafeInteger(count) && count >= low) return count;
+  throw new AzothError("INVALID_OPTION", `${what} must be a whole number from ${low}, and is ${quote(count)}.`);
+}
+
+/** A copy of the fields, each read once; which there may be is for others to say. @throws AzothError INVALID_OPTION */
+export function copyOptions<Options extends object>(options: Options, what: string): Options {
+  return readSafely(what, "INVALID_OPTION", () => {
+    if (typeof options === "object" && options !== null && !Array.isArray(options)) return { ...options };
+    throw new AzothError("INVALID_OPTION", `${what} must be an object, and not ${quote(options)}.`);
+  });
 }
 
 /** Sorts the options; unknown ones stay among the Scheduler's, which refuses them. @throws AzothError */
-export function resolveTestOptions(options: TestSchedulerOptions): TestSettings {
+export function resolveTestOptions(given: TestSchedulerOptions): TestSettings {
+  const options = copyOptions(given, "The options of createTestScheduler");
   const { start = "2026-01-01T00:00:00Z", location = ":memory:", seed = 1 } = options;
   const { patience = "250ms", maxRounds = 10_000 } = options;
-  for (const [name, value] of Object.entries({ seed, maxRounds })) {
-    if (Number.isSafeInteger(value)) continue;
-    throw new AzothError("INVALID_OPTION", `${name} must be a whole number, and is ${quote(value)}.`);
+  if (!Number.isSafeInteger(seed)) {
+    throw new AzothError("INVALID_OPTION", `seed must be a whole number, and is ${quote(seed)}.`);
   }
   const isOfDb = ([key]: [string, unknown]) => dbKeys.includes(key);
   const entries = Object.entries(options).filter(([key]) => !testKeys.includes(key));
@@ -86,7 +95,7 @@ export function resolveTestOptions(options: TestSchedulerOptions): TestSettings 
     location,
     seed,
     patienceMs: parseDuration(patience, { what: "patience" }),
-    maxRounds,
+    maxRounds: parseCount(maxRounds, "maxRounds"),
     announcing: parseDuration(options.noticeInterval ?? 0, { what: "noticeInterval" }) === 0,
     db: { durability: "normal", noticeInterval: 0, ...Object.fromEntries(entries.filter(isOfDb)) },
     scheduler: {

@@ -52,7 +52,9 @@ export class TestProcess {
     const { onSignal } = options.scheduler;
     this.scheduler = new Scheduler(db, {
       ...options.scheduler,
-      ...(onSignal === undefined ? {} : { onSignal: (signal) => (life.hasEnded ? undefined : onSignal(signal)) }),
+      ...(typeof onSignal !== "function"
+        ? {}
+        : { onSignal: (signal) => (life.hasEnded ? undefined : onSignal(signal)) }),
     });
   }
 

@@ -1,6 +1,7 @@
 /** The kit: real schedulers, their real loops and a real SQLite store, in a time that passes when the test says so. */
 import { type Duration, parseDuration } from "../duration.ts";
-import { AzothError, quote } from "../errors.ts";
+import { AzothError, isAzothError, quote } from "../errors.ts";
+import { readFields } from "../names.ts";
 import { type Instant, parseInstant } from "../schedule/instant.ts";
 import type { SchedulerOptions } from "../scheduler/options.ts";
 import type { Scheduler } from "../scheduler/scheduler.ts";
@@ -10,7 +11,7 @@ import type { LogFilter, RecordedEvent } from "../store/log.ts";
 import type { ManualClock } from "./manual-clock.ts";
 import { TestBed } from "./test-bed.ts";
 import { TestInstance } from "./test-instance.ts";
-import { resolveTestOptions, type TestSchedulerOptions } from "./test-options.ts";
+import { parseCount, resolveTestOptions, type TestSchedulerOptions } from "./test-options.ts";
 
 /**
  * Makes a store, a clock and a running scheduler for a test.
@@ -175,13 +176,21 @@ export class TestScheduler<const out Handlers extends readonly AnyTaskHandler[] 
    * Lets the next commits fail, as a full disk does: nothing of them is kept.
    * @param error what they fail with; defaults to an AzothError STORE_FAILED
    * @param options `kept: true` if they take effect nevertheless, and only the answer is lost, as with a connection that breaks
+   * @throws AzothError INVALID_OPTION
    */
   failNextCommits(
     count: number,
     error = new AzothError("STORE_FAILED", "The test made this commit fail."),
-    { kept = false }: { readonly kept?: boolean } = {},
+    options: { readonly kept?: boolean } = {},
   ): void {
-    this.#bed.store.failNext(count, { error, kept });
+    if (!isAzothError(error)) {
+      throw new AzothError("INVALID_OPTION", `Commits fail with an AzothError, and not with ${quote(error)}.`);
+    }
+    const { kept = false } = readFields<typeof options>(options, ["kept"], "Failing commits", "INVALID_OPTION");
+    if (typeof kept !== "boolean") {
+      throw new AzothError("INVALID_OPTION", `kept must be true or false, and is ${quote(kept)}.`);
+    }
+    this.#bed.store.failNext(parseCount(count, "count", 0), { error, kept });
   }
 
   /**

@@ -4,7 +4,7 @@ import { callHandler, type PieceOfWork, type WorkInProgress } from "./work-in-pr
 
 /** The same handler to whoever looks at it; what is no handler is passed on, so that the Scheduler says what is wrong. */
 export function watchedHandler<Handler extends AnyTaskHandler>(handler: Handler, work: WorkInProgress): Handler {
-  if (typeof handler !== "object" || handler === null || typeof handler.execute !== "function") return handler;
+  if (!isHandler(handler)) return handler;
   const execute = (context: TaskContext, payload: never): unknown => {
     const piece = work.begin();
     return callHandler(piece, () => handler.execute(watchedContext(context, piece), payload));
@@ -17,6 +17,14 @@ export function watchedHandler<Handler extends AnyTaskHandler>(handler: Handler,
       return key === "validate" && typeof value === "function" ? (value.bind(target) as unknown) : value;
     },
   });
+}
+
+function isHandler(handler: AnyTaskHandler): boolean {
+  try {
+    return typeof handler === "object" && handler !== null && typeof handler.execute === "function";
+  } catch {
+    return false;
+  }
 }
 
 /** The same context, whose signal stirs the piece of work when it aborts: a handler may then tidy up in real time. */

@@ -24,6 +24,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test } from "vitest"
 import { createTestScheduler, engineUnderTest } from "../engine-under-test.ts";
 import { fcParameters, garbage, nastyText, Recipe, recordOf } from "./arbitrary-garbage.ts";
 import { valueOf } from "../store/scratch-stores.ts";
+import { almost, always, fuzz, inTime } from "./fuzzing.ts";
 import { drain, handlers, harmlessLine, idle, lastingLocation, wrong } from "./doors.ts";
 
 let place: ReturnType<typeof lastingLocation> | undefined;
@@ -50,21 +51,6 @@ afterAll(async () => {
 });
 
 const isSqlite = engineUnderTest === "sqlite";
-const longestCallMs = 10_000;
-
-/** Rejects if the call does not settle. */
-async function inTime(act: () => unknown): Promise<unknown> {
-  let timer: NodeJS.Timeout | undefined;
-  const hung = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error("the call hangs")), longestCallMs);
-  });
-  try {
-    return await Promise.race([act(), hung]);
-  } finally {
-    clearTimeout(timer);
-  }
-}
-
 /** Fails unless the call goes well, or is refused in our words with nothing written. Errors of the user's own code may pass. */
 async function succeedsOrRefuses(act: () => unknown, passes: (error: unknown) => boolean = () => false): Promise<void> {
   const before = await db.lastPosition();
@@ -78,20 +64,6 @@ async function succeedsOrRefuses(act: () => unknown, passes: (error: unknown) =>
   }
 }
 
-/** Objects of the right shape but for one to three fields, which are garbage. */
-function almost(right: Readonly<Record<string, unknown>>): fc.Arbitrary<Recipe> {
-  const fields = fc.dictionary(fc.constantFrom(...Object.keys(right)), garbage, { minKeys: 1, maxKeys: 3 });
-  return recordOf(
-    fields.map((wrongs) => {
-      const rights = Object.entries(right).map(
-        ([key, value]) => [key, new Recipe("what is right", () => value)] as const,
-      );
-      return { ...Object.fromEntries(rights), ...wrongs };
-    }),
-  );
-}
-
-const always = <T>(value: T): fc.Arbitrary<Recipe> => fc.constant(new Recipe(fc.stringify(value), () => value));
 const schedule = immediate();
 
 /** Progress is told to the user's own code, and an aborted signal rejects with its own reason. */
@@ -111,20 +83,7 @@ function survives(
   nearly: readonly fc.Arbitrary<Recipe>[] = [],
   passes: (error: unknown, values: readonly unknown[]) => boolean = () => false,
 ): void {
-  const anything = fc.array(garbage, { maxLength: Math.max(1, act.length) });
-  const given = nearly.length === 0 ? anything : fc.oneof(anything, fc.tuple(...nearly));
-  test(what, async () => {
-    await fc.assert(
-      fc.asyncProperty(given, async (recipes) => {
-        const values = recipes.map((recipe) => recipe.make());
-        await succeedsOrRefuses(
-          () => act(...(values as never[])),
-          (error) => passes(error, values),
-        );
-      }),
-      fcParameters(60),
-    );
-  });
+  fuzz(what, act, nearly, async (call, values) => await succeedsOrRefuses(call, (error) => passes(error, values)));
 }
 
 describe("schedules and outcomes", () => {
