@@ -168,6 +168,10 @@ export class Life {
         return kit.failNextCommits(step.count);
       case "lose-answers":
         return kit.failNextCommits(step.count, lostAnswer, { kept: true });
+      case "storm":
+        if (step.kept) kit.failNextCommits(step.count, lostAnswer, { kept: true });
+        else kit.failNextCommits(step.count);
+        return await this.#advance(step.ms);
       case "slow-storage":
         if (step.ms > 0) this.#count("spells of slow storage");
         this.#slowMs = step.ms * this.#pace;

@@ -68,6 +68,8 @@ export type Step =
   | { readonly do: "crash-amid"; readonly which: number; readonly ms: number; readonly rounds: number }
   /** Commits fail: nothing of them is kept, or everything and only the answer is lost. */
   | { readonly do: "fail-commits" | "lose-answers"; readonly count: number }
+  /** The same while time passes, so that it is the schedulers' own commits that fail, and not a caller's. */
+  | { readonly do: "storm"; readonly count: number; readonly kept: boolean; readonly ms: number }
   /** From now on, storage takes so long whenever time passes. */
   | { readonly do: "slow-storage"; readonly ms: number }
   | { readonly do: "replay-dead-letters"; readonly by: number }
@@ -118,7 +120,9 @@ function scriptsOf(pace: number): fc.Arbitrary<Script> {
   };
   const cancel = { do: fc.constant("cancelTask"), task, by: which };
   const command = fc.oneof(step<Command>(6, schedule), step<Command>(8, verb), step<Command>(1, cancel));
+  const storm = step(2, { do: fc.constant("storm"), count: ms(1, 3), kept: fc.boolean(), ms: ms(0, hour) });
   const steps = fc.oneof<Weighted<Step>[]>(
+    storm,
     { weight: 15, arbitrary: command },
     step(2, { do: fc.constant("at-once"), commands: fc.array(command, { minLength: 2, maxLength: 5 }) }),
     step(12, { do: fc.constant("advance"), ms: ms(0, hour) }),
@@ -155,8 +159,10 @@ function scriptsOf(pace: number): fc.Arbitrary<Script> {
       .tuple(
         fc.array(step(1, schedule).arbitrary, { minLength: 2, maxLength: 4 }),
         fc.array(steps, { minLength: 10, maxLength: 60, size: "max" }),
+        // Whatever a storm leaves behind, a later death would heal: some lives end with storms.
+        fc.array(storm.arbitrary, { maxLength: 8, size: "max" }),
       )
-      .map(([first, then]) => [...first, ...then]),
+      .map(([first, then, last]) => [...first, ...then, ...last]),
   });
 }
 
