@@ -130,12 +130,12 @@ type MakeFile = (file: string, fill: (engine: Engine) => Promise<void>) => Promi
 
 const cores = new WeakMap<AzothDb, StoreCore>();
 
-/** The inside of a store, for the scheduler; not exported from the package. */
+/** Whether a value is an open or closed store of this copy of the package. Unlike `instanceof`, it asks nothing of a proxy. */
 export function isAzothDb(value: unknown): value is AzothDb {
-  // Unlike instanceof, it asks nothing of a proxy.
   return cores.has(value as AzothDb);
 }
 
+/** The inside of a store, for the scheduler; not exported from the package. */
 export function coreOf(db: AzothDb): StoreCore {
   const core = cores.get(db);
   if (core === undefined) throw new AzothError("INVALID_OPTION", `A Scheduler needs an AzothDb, and got ${quote(db)}.`);
