@@ -17,6 +17,8 @@ const onPostgres = [
 
 /** What runs on each engine, through test/engine-under-test.ts. */
 const onBoth: string[] = [
+  "test/cli/operate/{dead-letters,reading,tasks,tasks-words}.test.ts",
+  "test/cli/maintain/{doctor,maintain}.test.ts",
   "test/scheduler/**/*.test.ts",
   "test/simulation/simulation.test.ts",
   "test/soak/**/*.test.ts",

@@ -66,7 +66,7 @@ what it takes.
   \`{"sealed":true}\` for what is encrypted. Remarks are left out; an error is one object on standard error, \`{"error":{…}}\`.
 - **Instants** are shown in this machine's time zone (\`TZ=UTC\` for another), and given as ISO times, in that zone if they have no offset, or as
   \`2h\`, \`-30m\`, \`3d\`. Where something past is asked for, \`2h\` is two hours ago, and \`03:07\` the latest such time.
-- **Encrypted stores**: the command line has no keys. It shows what is sealed as such, and what it writes is not sealed.
+- **Encrypted stores**: the command line has no keys. It shows what is sealed as such, and takes no payloads and reasons there.
 `;
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {

@@ -119,7 +119,10 @@ export const errorCatalogue = {
   ],
 
   // The store
-  INVALID_LOCATION: ["A store location is empty or not usable.", 'Pass a directory path, or ":memory:".'],
+  INVALID_LOCATION: [
+    "The location of a store is not usable, or there is something where a backup is to go.",
+    'For a store, pass a directory path, a postgres:// URL, or ":memory:"; for a backup, the path of a file that does not exist.',
+  ],
   STORE_NOT_WRITABLE: [
     "The store's directory or file cannot be created or written.",
     "Check that it exists, is a directory, and its permissions.",

@@ -63,6 +63,7 @@ export class Daemon {
   async run(after: number, onStart: () => Promise<void>): Promise<boolean> {
     await this.#goOnAll();
     await this.#runAtStart();
+    if (this.#firstSignalMs !== undefined) return true;
     const { stopped } = await this.#scheduler.start();
     await onStart();
     const following = new AbortController();

@@ -9,11 +9,14 @@ export class CliError extends Error {
   readonly exit: ExitName;
   /** What to do about it. */
   readonly hint: string | undefined;
+  /** Each of the things that are wrong, for programs; a person has been told of them. */
+  readonly complaints: readonly string[];
 
-  constructor(exit: ExitName, message: string, hint?: string) {
+  constructor(exit: ExitName, message: string, hint?: string, complaints: readonly string[] = []) {
     super(message);
     this.exit = exit;
     this.hint = hint;
+    this.complaints = complaints;
   }
 }
 
@@ -35,21 +38,33 @@ export interface Told {
   readonly code?: string;
   readonly message: string;
   readonly hint?: string;
+  /** Absent if there is only the message. */
+  readonly complaints?: readonly string[];
 }
 
 export function tell(error: unknown): Told {
   if (error instanceof CliError) {
-    return { exit: error.exit, message: error.message, ...(error.hint === undefined ? {} : { hint: error.hint }) };
+    const { exit, message, hint, complaints } = error;
+    return {
+      exit,
+      message,
+      ...(hint === undefined ? {} : { hint }),
+      ...(complaints.length === 0 ? {} : { complaints }),
+    };
   }
   if (isAzothError(error)) {
     const [, mend] = errorCatalogue[error.code];
-    return { exit: exitOf(error.code), code: error.code, message: error.message, hint: hints[error.code] ?? mend };
+    const own = hints[error.code];
+    // A message may end with the library's advice; the command line's own comes in its place, not after it.
+    const message = own === undefined ? error.message : error.message.replace(` ${mend}`, "");
+    return { exit: exitOf(error.code), code: error.code, message, hint: own ?? mend };
   }
   return { exit: "failed", message: error instanceof Error ? `${error.name}: ${error.message}` : String(error) };
 }
 
 /** Where the command line has another way to mend it than a program. */
 const hints: Partial<Record<AzothError["code"], string>> = {
+  INVALID_LOCATION: "A store is a directory or a postgres:// URL, and a backup a file that does not exist yet.",
   STORE_NOT_FOUND: "Name another place with --store or AZOTH_STORE, or make a store with `azoth-scheduler init`.",
   STORE_OUTDATED: "Bring it up to date with `azoth-scheduler migrate`; make a backup first.",
   TASK_NOT_FOUND: "See `azoth-scheduler tasks list`.",

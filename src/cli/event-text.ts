@@ -57,8 +57,8 @@ const tellers: Tellers = {
   TaskStarted: ({ scheduledForMs, attempt, instance }, time) =>
     `started the occurrence of ${time(scheduledForMs)}, attempt ${attempt}, on ${schedulerOf(instance)}`,
   TaskExecuted: (data, time) => {
-    const how = data.success ? "succeeded" : `failed${because(data.error?.message)}`;
-    return `${how} after ${duration(data.durationMs)}; ${afterwards(data, time)}`;
+    const how = `${data.success ? "succeeded" : "failed"} after ${duration(data.durationMs)}`;
+    return `${how}${data.success ? "" : because(data.error?.message)}; ${afterwards(data, time)}`;
   },
   TaskSnoozed: ({ untilMs, reason }, time) => `put off until ${time(untilMs)} by its handler${because(reason)}`,
   TaskReleased: ({ because: cause, instance, detail }) => {

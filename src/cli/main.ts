@@ -2,18 +2,24 @@
 /** The command `azoth-scheduler`: the process around the program. */
 import { systemClock } from "../index.ts";
 import type { Context } from "./context.ts";
+import { exitCodes } from "./exit-codes.ts";
 import { runProgram } from "./program.ts";
 import { hearSignals } from "./signals.ts";
 
 const stopping = new AbortController();
 /** Whoever read the output has gone: there is nothing left to do, and nothing wrong. */
 let unread = false;
+/** What was to be said could not be: a full disk, for one. */
+let unwritable = false;
 
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code !== "EPIPE") throw error;
-    unread = true;
     stopping.abort();
+    if (error.code === "EPIPE") unread = true;
+    else unwritable = true;
+    if (unwritable && stream === process.stdout) {
+      process.stderr.write(`error: The output cannot be written: ${error.message}\n`);
+    }
   });
 }
 
@@ -33,4 +39,4 @@ const context: Context = {
 };
 
 const code = await runProgram(process.argv.slice(2), context);
-process.exitCode = unread ? 0 : code;
+process.exitCode = unwritable ? exitCodes.failed.code : unread ? exitCodes.ok.code : code;

@@ -1,4 +1,4 @@
-/** What \`run\` does: reads the files, and checks them, tries them on the store, or keeps them until it is told to stop. */
+/** What `run` does: reads the files, and checks them, tries them on the store, or keeps them until it is told to stop. */
 import { mkdirSync } from "node:fs";
 import path from "node:path";
 import { isAzothError } from "../errors.ts";
@@ -7,12 +7,13 @@ import type { Call } from "./action.ts";
 import { Daemon, isChange, storeOptions, summary } from "./daemon.ts";
 import { WrongFile } from "./declared.ts";
 import { CliError, Ended } from "./errors.ts";
+import { besideIt } from "./invocation.ts";
 import { Live } from "./live.ts";
 import { type FileForm, type LoadOptions, load, type Source } from "./load.ts";
 import { Output } from "./output.ts";
 import type { Changed } from "./reconcile.ts";
 import { takeSignals } from "./signals.ts";
-import { openStore, shownLocation, storeLocation } from "./store.ts";
+import { openStore, shownLocation, storeLocation, storeVariable } from "./store.ts";
 import { count, escapeControls, padEnd } from "./text.ts";
 import { dateTime } from "./times.ts";
 import { Users } from "./users.ts";
@@ -62,17 +63,22 @@ export async function run(call: RunCall): Promise<void> {
     return await (options.check === true ? tellChecked(changed, output) : tellTrial(changed, call, output));
   }
   const location = storeLocation(call);
-  if (options.cwd !== undefined) mkdirSync(path.resolve(context.cwd, options.cwd), { recursive: true });
   await using db = await AzothDb.open(location, { clock: context.clock, ...storeOptions(sources) });
+  // Not before: a store that is refused leaves nothing behind.
+  if (options.cwd !== undefined) mkdirSync(path.resolve(context.cwd, options.cwd), { recursive: true });
+  const stopped = () => live.say({ event: "stopped" }, "Stopped. Started again, it goes on from here.");
   const daemon = daemonOf(db);
   const after = await db.lastPosition();
+  // Until the daemon takes the signals over, they end up here.
+  if (context.signal.aborted) return await stopped();
   const changed = await daemon.declare(false);
+  if (context.signal.aborted) return await stopped();
   const release = takeSignals((name) => daemon.hear(name));
   const unread = () => daemon.hear("SIGTERM");
   context.signal.addEventListener("abort", unread, { once: true });
   try {
     const inPeace = await daemon.run(after, () => tellStart({ changed, sources, location, call, output }));
-    await live.say({ event: "stopped" }, "Stopped. Started again, it goes on from here.");
+    await stopped();
     if (!inPeace) throw new Ended("interrupted");
   } finally {
     context.signal.removeEventListener("abort", unread);
@@ -97,21 +103,21 @@ function loadOptions({ context, options }: RunCall, users: Users): LoadOptions {
 async function refuse(error: unknown, output: Output): Promise<never> {
   if (!(error instanceof WrongFile)) throw error;
   const { complaints } = error;
-  if (output.json) throw new CliError("usage", complaints.join("; "));
   for (const complaint of complaints) await output.note(output.colors.red(complaint));
-  throw new CliError("usage", `${count(complaints.length, "mistake")}; nothing was started or changed.`);
+  const message = `${count(complaints.length, "mistake")}; nothing was started or changed.`;
+  throw new CliError("usage", message, undefined, complaints);
 }
 
 /** The store as it is, or an empty one if there is none: to look at must not make one. */
 async function openForTrial(call: RunCall, sources: readonly Source[]): Promise<AzothDb> {
   const options = storeOptions(sources);
   const { clock } = call.context;
-  if (call.options.check === true) return await AzothDb.open(":memory:", { clock });
+  if (call.options.check === true) return await AzothDb.open(":memory:", { clock, ...options });
   try {
     return await openStore(call, storeLocation(call), options);
   } catch (error) {
     if (!isAzothError(error, "STORE_NOT_FOUND")) throw error;
-    return await AzothDb.open(":memory:", { clock });
+    return await AzothDb.open(":memory:", { clock, ...options });
   }
 }
 
@@ -156,16 +162,10 @@ async function tellStart({ changed, sources, location, call, output }: Start): P
     await output.line(dim(`store ${escapeControls(shownLocation(location))}; process ${process.pid}; Ctrl-C stops it`));
     const { timeZone } = call.context;
     for (const one of changed) await output.line(changeLine(one, timeZone));
-    const beside = besideIt(call);
-    await output.line(dim(`beside it: ${beside("tasks list")}, ${beside("events --follow")}`));
+    const { options, context } = call;
+    const store = options.store ?? context.env[storeVariable];
+    const [, script = ""] = process.argv;
+    await output.line(dim(besideIt({ script, cwd: context.cwd, store }, ["tasks list", "events --follow"])));
     await output.line();
   });
-}
-
-/** How to call another command on the same store, from the same place. */
-function besideIt({ options, context }: RunCall): (command: string) => string {
-  const [, program = ""] = process.argv;
-  const name = path.basename(program) === "main.js" ? `node ${path.relative(context.cwd, program)}` : "azoth-scheduler";
-  const store = options.store === undefined ? "" : ` --store ${shownLocation(options.store)}`;
-  return (command) => escapeControls(`${name}${store} ${command}`);
 }

@@ -1,8 +1,8 @@
 /** Which store a command works on, and its opening. */
 import path from "node:path";
-import { AzothDb, type AzothDbOptions } from "../index.ts";
+import { AzothDb, type AzothDbOptions, Sealed } from "../index.ts";
 import type { Call } from "./action.ts";
-import { withoutPassword } from "./errors.ts";
+import { CliError, withoutPassword } from "./errors.ts";
 
 /** Where nobody says: in the present directory. */
 export const defaultStore = "./azoth-data";
@@ -41,4 +41,26 @@ export async function openStore(call: Call, location: string, options: AzothDbOp
 export async function withStore<Result>(call: Call, work: (db: AzothDb) => Promise<Result>): Promise<Result> {
   await using db = await openStore(call, storeLocation(call));
   return await work(db);
+}
+
+/** So many definitions are looked at: some may be of this command line, which never seals. */
+const definitionsLookedAt = 100;
+
+/**
+ * The command line has no keys, so whatever it writes is clear text. A store says nowhere that it is encrypted, only
+ * its definitions do: one with a sealed payload is enough.
+ * @throws CliError if the store holds sealed payloads
+ */
+export async function refuseClearText(db: AzothDb, option: string): Promise<void> {
+  let seen = 0;
+  for await (const { payload } of db.readLog({ eventTypes: ["TaskScheduled"], latestFirst: true })) {
+    if ((payload as { readonly payload?: unknown }).payload instanceof Sealed) {
+      throw new CliError(
+        "refused",
+        `The payloads of this store are encrypted, and ${option} would be stored as clear text.`,
+        "Do it from a program that opens the store with its payloadCodec.",
+      );
+    }
+    if (++seen === definitionsLookedAt) return;
+  }
 }

@@ -44,7 +44,7 @@ export function pastInstantOf(text: string, option: string, here: Here): number 
   const trimmed = text.trim();
   if (span.test(trimmed) && /^\d/.test(trimmed) && !trimmed.endsWith("ago"))
     return instantOf(`-${trimmed}`, option, here);
-  if (!/^\d?\d:\d\d(:\d\d)?$/.test(trimmed)) return instantOf(text, option, here);
+  if (!/^([01]?\d|2[0-3]):[0-5]\d(:[0-5]\d)?$/.test(trimmed)) return instantOf(text, option, here);
   const now = here.clock.now();
   const onDay = (ms: number) => {
     const [day = ""] = dateTime(new Date(ms), here.timeZone).split(" ");

@@ -7,10 +7,11 @@ import { action, type Call } from "../action.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { type LimitOptions, limitOf, limitOption, parseCount } from "../options.ts";
-import { withStore } from "../store.ts";
+import { refuseClearText, withStore } from "../store.ts";
 import { Table } from "../table.ts";
 import { count, escapeControls } from "../text.ts";
 import { relative } from "../times.ts";
+import { byOperator } from "./operator.ts";
 
 interface ListOptions extends LimitOptions {
   readonly handler?: string;
@@ -42,8 +43,8 @@ export function addDeadLetters(program: Command, context: Context): void {
     .summary("decide that it needs no handling")
     .description("Remove a dead letter. The log keeps the event, and the reason.")
     .argument("<id>", "number of the dead letter", parseCount)
-    .requiredOption("--reason <text>", "why, for the log")
-    .action(action<{ reason: string }, readonly [id: number]>(context, drop));
+    .option("--reason <text>", "why, for the log (default: who did it)")
+    .action(action<{ reason?: string }, readonly [id: number]>(context, drop));
 }
 
 const pageSize = 500;
@@ -98,10 +99,11 @@ async function replay(call: Call<{ handlers: string }, readonly [id: number]>): 
   });
 }
 
-async function drop(call: Call<{ reason: string }, readonly [id: number]>): Promise<void> {
-  const { output, options, args } = call;
+async function drop(call: Call<{ reason?: string }, readonly [id: number]>): Promise<void> {
+  const { output, context, options, args } = call;
   await withStore(call, async (db) => {
-    await new Scheduler(db).eventHandlers.dropDeadLetter(args[0], options.reason);
+    if (options.reason !== undefined) await refuseClearText(db, "--reason");
+    await new Scheduler(db).eventHandlers.dropDeadLetter(args[0], options.reason ?? byOperator(context));
     await output.answer({ deadLetter: args[0], dropped: true }, `Dead letter ${args[0]}: dropped.`);
   });
 }

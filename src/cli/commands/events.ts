@@ -74,6 +74,8 @@ async function events(call: Call<EventsOptions>): Promise<void> {
     if (!follow && shown === 0) await output.note("No such events.");
     if (!follow) return;
     for await (const event of db.subscribe({ ...filter, after, signal: context.signal })) await print(event);
+    // A subscription ends quietly when it is told to; the command was interrupted.
+    context.signal.throwIfAborted();
   });
 }
 

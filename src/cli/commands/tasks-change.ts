@@ -1,14 +1,24 @@
 /** `tasks schedule`, `cancel`, `pause`, `resume`, `run-now`: also while a scheduler works on the store. */
 import { type Command, Option } from "commander";
-import { cron, immediate, interval, oneTime, type Schedule, Scheduler, type TaskInfo } from "../../index.ts";
+import {
+  type AzothDb,
+  cron,
+  immediate,
+  interval,
+  oneTime,
+  type Schedule,
+  Scheduler,
+  type TaskInfo,
+} from "../../index.ts";
 import { action, type Call } from "../action.ts";
 import type { Context } from "../context.ts";
 import { CliError } from "../errors.ts";
 import { parseJson, parseNumber, parseSigned } from "../options.ts";
-import { withStore } from "../store.ts";
+import { refuseClearText, withStore } from "../store.ts";
 import { escapeControls } from "../text.ts";
 import { dateTime, relative } from "../times.ts";
 import { instantOf } from "../when.ts";
+import { byOperator } from "./operator.ts";
 
 interface ScheduleOptions {
   readonly type: string;
@@ -49,7 +59,7 @@ export function addTaskChanges(tasks: Command, context: Context): void {
     .action(
       action<{ reason?: string }, readonly [string]>(context, (call) =>
         command(call, "cancelled", (scheduler, taskId) =>
-          scheduler.cancelTask(taskId, call.options.reason ?? `by ${operator(context)} on the command line`),
+          scheduler.cancelTask(taskId, call.options.reason ?? byOperator(context)),
         ),
       ),
     );
@@ -62,7 +72,7 @@ export function addTaskChanges(tasks: Command, context: Context): void {
     .action(
       action<{ reason?: string }, readonly [string]>(context, (call) =>
         command(call, "paused", (scheduler, taskId) =>
-          scheduler.pauseTask(taskId, call.options.reason ?? `by ${operator(context)} on the command line`),
+          scheduler.pauseTask(taskId, call.options.reason ?? byOperator(context)),
         ),
       ),
     );
@@ -86,10 +96,6 @@ export function addTaskChanges(tasks: Command, context: Context): void {
   );
 }
 
-function operator({ env }: Context): string {
-  return env["USER"] ?? env["LOGNAME"] ?? env["USERNAME"] ?? "somebody";
-}
-
 async function schedule(call: Call<ScheduleOptions, readonly [taskId: string | undefined]>): Promise<void> {
   const { options, output, context, args } = call;
   const { type, payload, priority, maxRetries, timeout } = options;
@@ -104,6 +110,7 @@ async function schedule(call: Call<ScheduleOptions, readonly [taskId: string | u
     ...(timeout === undefined ? {} : { timeout }),
   };
   await withStore(call, async (db) => {
+    if (payload !== undefined) await refuseClearText(db, "--payload");
     const scheduled = await new Scheduler(db, { externalTaskTypes: [type] }).scheduleTask(request);
     const words = { new: "scheduled", replaced: "replaced", revived: "scheduled again", unchanged: "unchanged" };
     await output.answer(scheduled, told(scheduled.taskId, words[scheduled.change], scheduled.nextRunAt, context));
@@ -122,15 +129,25 @@ function scheduleOf({ cron: expression, tz, every, at, now }: ScheduleOptions, c
   return at === undefined ? immediate() : oneTime(new Date(instantOf(at, "--at", context)));
 }
 
+/** The log tells whether a command did anything: what is so already makes no event. */
+async function lastEventOf(db: AzothDb, taskId: string): Promise<number | undefined> {
+  for await (const { position } of db.readLog({ taskId, latestFirst: true })) return position;
+  return undefined;
+}
+
 async function command(
-  call: Call<object, readonly [taskId: string]>,
+  call: Call<{ reason?: string }, readonly [taskId: string]>,
   word: string,
   run: (scheduler: Scheduler, taskId: string) => Promise<TaskInfo>,
 ): Promise<void> {
-  const { output, context, args } = call;
+  const { output, context, args, options } = call;
   await withStore(call, async (db) => {
+    if (options.reason !== undefined) await refuseClearText(db, "--reason");
+    const before = await lastEventOf(db, args[0]);
     const task = await run(new Scheduler(db), args[0]);
-    await output.answer(task, told(task.taskId, word, task.nextRunAt, context));
+    const changed = (await lastEventOf(db, args[0])) !== before;
+    const what = changed ? word : `nothing changed, it is ${task.state} already`;
+    await output.answer(task, told(task.taskId, what, task.nextRunAt, context));
   });
 }
 

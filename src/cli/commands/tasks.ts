@@ -1,9 +1,8 @@
 /** `tasks`: seeing tasks. What changes them is in `tasks-change.ts`. */
 import { type Command, Option } from "commander";
-import { Scheduler, type TaskInfo, type TaskStateName } from "../../index.ts";
+import { AzothError, Scheduler, type TaskInfo, type TaskStateName } from "../../index.ts";
 import { action, type Call } from "../action.ts";
 import type { Context } from "../context.ts";
-import { CliError } from "../errors.ts";
 import { type LimitOptions, limitOf, limitOption } from "../options.ts";
 import { valueText } from "../output.ts";
 import { withStore } from "../store.ts";
@@ -94,8 +93,8 @@ async function show(call: Call<object, readonly [taskId: string]>): Promise<void
   });
 }
 
-export function noTask(taskId: string): CliError {
-  return new CliError("notFound", `There is no task ${JSON.stringify(taskId)}.`, "See `azoth-scheduler tasks list`.");
+export function noTask(taskId: string): AzothError {
+  return new AzothError("TASK_NOT_FOUND", `There is no task ${JSON.stringify(taskId)}.`);
 }
 
 function factsOf(task: TaskInfo, { timeZone, clock }: Context, colors: Parameters<typeof paintState>[0]) {
@@ -120,7 +119,7 @@ function factsOf(task: TaskInfo, { timeZone, clock }: Context, colors: Parameter
     ...running,
     ["last run of", when(task.lastScheduledFor)],
     ["runs", String(task.runs)],
-    ["failures", `${task.retryCount} in a row, of ${task.maxRetries} attempts`],
+    ["failures", `${task.retryCount} in a row; disabled at ${task.maxRetries}`],
     ["retry after", delay],
     ["timeout", duration(task.timeoutMs)],
     ["priority", String(task.priority)],

@@ -77,8 +77,8 @@ export interface Crew {
   readonly endedAtMs?: number;
   /** When one that handles the type began after it, if none did at the instant. */
   readonly begunAtMs?: number;
-  /** Others, without a handler for it, began between. */
-  readonly othersSince: boolean;
+  /** Others, without a handler for it, ran for some of the time between. */
+  readonly others: boolean;
 }
 
 /** Goes back through the starts and ends of schedulers until it is clear who was there. */
@@ -86,6 +86,7 @@ export async function crewAt(db: AzothDb, taskType: string, atMs: number): Promi
   const ended = new Map<number, number>();
   let running = false;
   let endedAtMs: number | undefined;
+  let othersEndedAtMs = Number.NEGATIVE_INFINITY;
   const eventTypes = ["SchedulerStarted", "SchedulerStopped", "SchedulerLost"];
   for await (const event of db.readLog({ eventTypes, latestFirst: true })) {
     const recordedMs = event.recordedAt.getTime();
@@ -101,24 +102,27 @@ export async function crewAt(db: AzothDb, taskType: string, atMs: number): Promi
     const handles = taskTypes.includes(taskType);
     if (endMs > atMs) {
       running = true;
-      if (handles) return { handled: true, running, othersSince: false };
+      if (handles) return { handled: true, running, others: false };
     } else if (handles) endedAtMs = Math.max(endedAtMs ?? 0, endMs);
+    else othersEndedAtMs = Math.max(othersEndedAtMs, endMs);
   }
-  const since = await crewSince(db, taskType, atMs);
-  return { handled: false, running, ...(endedAtMs === undefined ? {} : { endedAtMs }), ...since };
+  const { begunAtMs, others: since } = await crewSince(db, taskType, atMs);
+  return {
+    handled: false,
+    running,
+    ...(endedAtMs === undefined ? {} : { endedAtMs }),
+    ...(begunAtMs === undefined ? {} : { begunAtMs }),
+    others: since || othersEndedAtMs > (endedAtMs ?? atMs),
+  };
 }
 
-async function crewSince(
-  db: AzothDb,
-  taskType: string,
-  atMs: number,
-): Promise<Pick<Crew, "begunAtMs" | "othersSince">> {
-  let othersSince = false;
+async function crewSince(db: AzothDb, taskType: string, atMs: number): Promise<Pick<Crew, "begunAtMs" | "others">> {
+  let others = false;
   // After the instant: who began in its very millisecond was there.
   for await (const event of db.readLog({ eventTypes: ["SchedulerStarted"], since: new Date(atMs + 1) })) {
     const { taskTypes } = event.payload as SystemEventData["SchedulerStarted"];
-    if (taskTypes.includes(taskType)) return { begunAtMs: event.recordedAt.getTime(), othersSince };
-    othersSince = true;
+    if (taskTypes.includes(taskType)) return { begunAtMs: event.recordedAt.getTime(), others };
+    others = true;
   }
-  return { othersSince };
+  return { others };
 }

@@ -68,13 +68,13 @@ function tellRuns(
   events: Told[],
 ): Explanation {
   let verdict: Verdict = "running";
-  for (const start of starts) {
+  for (const [index, start] of starts.entries()) {
     const own = all.filter((told) => told.executionId === start.executionId);
     events.push(...own);
     const { attempt, instance } = start.data;
     const late = start.atMs - occurrenceMs > punctualMs;
     sentences.push(
-      `${attempt === 1 ? "It started" : `Attempt ${attempt} started`} at ${time(start.atMs)} on scheduler ${instance}.`,
+      `${attempt === 1 ? "It started" : `Attempt ${attempt} started`}${starts[index - 1]?.data.attempt === attempt ? " again" : ""} at ${time(start.atMs)} on scheduler ${instance}.`,
     );
     const end = own.find(endsRun);
     verdict = "running";
@@ -86,10 +86,7 @@ function tellRuns(
       else sentences.push(`It failed after ${duration(durationMs)}: ${textOf(error?.message)}.`);
       if (then === "retry" && retryAtMs !== undefined)
         sentences.push(`It was to be tried again at ${time(retryAtMs)}.`);
-      if (then === "disabled")
-        sentences.push(
-          "No attempts were left, so the task was disabled. `azoth-scheduler tasks resume` lets it go on.",
-        );
+      if (then === "disabled") sentences.push(...disabledSince(end, all, time, events));
       if (then === "superseded") sentences.push("Another definition had replaced the one that ran.");
     } else if (end.type === "TaskSnoozed") {
       verdict = "waiting";
@@ -122,6 +119,22 @@ function tellRuns(
   return { verdict, sentences: [headline, ...sentences], events };
 }
 
+/** What came of the task after its last attempt: who has let it go on already needs no advice to. */
+function disabledSince(end: Of<"TaskExecuted">, all: readonly Told[], time: TimeText, events: Told[]): string[] {
+  const disabled = "No attempts were left, so the task was disabled.";
+  const change = all.find(({ type, position }) => position > end.position && type in afterwards);
+  if (change === undefined) return [disabled, "`azoth-scheduler tasks resume` lets it go on."];
+  events.push(change);
+  return [disabled, `It was ${afterwards[change.type as keyof typeof afterwards]} at ${time(change.atMs)}.`];
+}
+
+const afterwards = {
+  TaskResumed: "resumed",
+  TaskRunRequested: "asked to run again",
+  TaskScheduled: "scheduled anew",
+  TaskCancelled: "cancelled",
+} as const;
+
 /** Why a start came late: nobody was there, a pause, or no slot. */
 function lateness(
   { crew, occurrenceMs, standing, all, time }: Occasion,
@@ -143,16 +156,12 @@ function lateness(
   return [late, "A scheduler was there: its slots were taken, or it could not reach the store."];
 }
 
-function crewSentences({ running, endedAtMs, begunAtMs, othersSince }: Crew, time: TimeText): string[] {
-  const from = endedAtMs === undefined ? " then" : ` from ${time(endedAtMs)} on`;
-  const to = begunAtMs === undefined ? ", nor since" : `, until ${time(begunAtMs)}`;
-  if (running) return [`Schedulers were running, but none had a handler for its type${from}${to}.`];
-  if (!othersSince) return [`No scheduler was running${from}${to}.`];
-  const others =
-    begunAtMs === undefined
-      ? "Those that have run since have no handler for its type."
-      : `The first one with a handler for its type began at ${time(begunAtMs)}.`;
-  return [`No scheduler was running${from}.`, others];
+function crewSentences({ running, endedAtMs, begunAtMs, others }: Crew, time: TimeText): string[] {
+  const since = begunAtMs === undefined ? "then, nor since" : `then, until ${time(begunAtMs)}`;
+  const between = begunAtMs === undefined ? "on" : `until ${time(begunAtMs)}`;
+  const when = endedAtMs === undefined ? since : `from ${time(endedAtMs)} ${between}`;
+  if (running) return [`Schedulers were running, but none had a handler for its type ${when}.`];
+  return [`No scheduler ${others ? "with a handler for its type " : ""}was running ${when}.`];
 }
 
 function notStarted(
@@ -165,17 +174,20 @@ function notStarted(
     .find(({ data }) => data.firstMs <= occurrenceMs && occurrenceMs <= data.lastMs);
   if (skip !== undefined)
     return skipped({ question, occurrenceMs, all, standing, crew, time }, skip, sentences, events);
+  const isToCome = occurrenceMs > question.nowMs;
+  const notRun = isToCome ? "It is not to run, as things are." : "It did not run.";
   const blocked = hindrances(standing, time, events);
-  if (blocked.length > 0)
-    return { verdict: "not-run", sentences: ["It did not run.", ...sentences, ...blocked], events };
+  if (blocked.length > 0) return { verdict: "not-run", sentences: [notRun, ...sentences, ...blocked], events };
+  // A change of the task that came after it was planned last, be it before it was due or after.
+  const planned = all.findLast((told) => nominalTimes(told).includes(occurrenceMs));
   const ended = all.find(
     (told) =>
       (told.type === "TaskCancelled" ||
         told.type === "TaskPaused" ||
         (told.type === "TaskScheduled" && told.data.because === "replaced")) &&
-      told.atMs > question.atMs,
+      (planned === undefined ? told.atMs > question.atMs : told.position > planned.position),
   );
-  if (occurrenceMs > question.nowMs) {
+  if (isToCome && ended === undefined) {
     return {
       verdict: "waiting",
       sentences: [`It is due at ${time(occurrenceMs)}, which is still to come.`, ...sentences],
@@ -191,9 +203,9 @@ function notStarted(
     return {
       verdict: "not-run",
       sentences: [
-        "It did not run.",
+        notRun,
         ...sentences,
-        ...crewSays,
+        ...(isToCome ? [] : crewSays),
         `Before it could start, the task was ${how} at ${time(ended.atMs)}.`,
       ],
       events,
@@ -231,7 +243,7 @@ function skipped(
   const which =
     number === 1
       ? ""
-      : ` With it ${atLeast === true ? "at least " : ""}${count(number - 1, "other occurrence")} between ${time(firstMs)} and ${time(lastMs)} were skipped.`;
+      : `It was one of ${atLeast === true ? "at least " : ""}${count(number, "occurrence")} skipped, from ${time(firstMs)} to ${time(lastMs)}.`;
   const run = all.filter(isOf("TaskStarted")).findLast(({ position }) => position < skip.position);
   if (run !== undefined && because !== "paused") events.push(run);
   const of = run === undefined ? "" : ` of ${time(run.data.scheduledForMs)}`;
@@ -245,9 +257,12 @@ function skipped(
   }[because];
   events.push(skip);
   const more = because === "missed" && !crew.handled ? crewSentences(crew, time) : hindrances(standing, time, events);
+  // A pause, or an end of attempts, says for itself since when.
+  const told = (because === "paused" || because === "disabled") && more.length > 0;
+  const said = [...(told ? [] : [why]), ...more, ...(which === "" ? [] : [which])];
   return {
     verdict: "skipped",
-    sentences: ["It did not run: the occurrence was skipped.", ...sentences, `${why}${which}`, ...more],
+    sentences: ["It did not run: the occurrence was skipped.", ...sentences, ...said],
     events,
   };
 }
