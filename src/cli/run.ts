@@ -6,7 +6,7 @@ import { AzothDb } from "../index.ts";
 import type { Call } from "./action.ts";
 import { Daemon, isChange, storeOptions, summary } from "./daemon.ts";
 import { WrongFile } from "./declared.ts";
-import { CliError, Ended } from "./errors.ts";
+import { CliError, Ended, withoutPassword } from "./errors.ts";
 import { besideIt } from "./invocation.ts";
 import { Live } from "./live.ts";
 import { type FileForm, type LoadOptions, load, type Source } from "./load.ts";
@@ -102,7 +102,8 @@ function loadOptions({ context, options }: RunCall, users: Users): LoadOptions {
 
 async function refuse(error: unknown, output: Output): Promise<never> {
   if (!(error instanceof WrongFile)) throw error;
-  const { complaints } = error;
+  // They quote what is wrong, and that may be a URL.
+  const complaints = error.complaints.map(withoutPassword);
   for (const complaint of complaints) await output.note(output.colors.red(complaint));
   const message = `${count(complaints.length, "mistake")}; nothing was started or changed.`;
   throw new CliError("usage", message, undefined, complaints);

@@ -82,6 +82,16 @@ test("--json tells each mistake by itself", async () => {
   });
 });
 
+test("no form of a mistake shows the password of a URL", async () => {
+  const file = write("tab", "https://a:hush@host/ * * * * b\n");
+  for (const form of [[], ["--json"]]) {
+    const { code, err } = await run([...form, file]);
+    expect(code).toBe(2);
+    expect(err).toContain("a:***@host");
+    expect(err).not.toContain("hush");
+  }
+});
+
 test("a store that is refused leaves no directory for the jobs behind", async () => {
   const file = write("tab", "@daily a\n");
   const jobs = join(directory, "jobs");
