@@ -62,6 +62,8 @@ export class TaskLoop {
   #gatheringSinceMs: number | undefined;
   /** Recordings in transactions of their own. */
   readonly #aside = new Set<Promise<void>>();
+  /** The number under which this instance was found to be taken for dead: under it, it claims nothing more. */
+  #deadAs: number | undefined;
   #nextSurveyMs = Number.NEGATIVE_INFINITY;
   #checkedRunsMs = Number.NEGATIVE_INFINITY;
 
@@ -90,9 +92,8 @@ export class TaskLoop {
    * @param ride as the write queue gives it to those it tells
    */
   readonly takeAlong: DueListener = (dueTypes, ride) => {
-    const { executor, taskTypes } = this.#options;
-    const mayTake = this.#accepting && this.#busy === undefined && executor.freeSlots > 0;
-    if (!mayTake || !taskTypes.some((type) => dueTypes.has(type))) return;
+    const { taskTypes } = this.#options;
+    if (!this.#mayTake || this.#busy !== undefined || !taskTypes.some((type) => dueTypes.has(type))) return;
     const taking = this.#take(async (run) => {
       const taken = await ride(run);
       // Whoever scheduled a task hears of it before its handler is called.
@@ -118,8 +119,7 @@ export class TaskLoop {
     const lingerMs = this.#lingerMs(nowMs);
     if (lingerMs > 0) return lingerMs;
     const hasNews = executor.hasReports || executor.unrecordedStarts.length > 0;
-    const mayTake = this.#accepting && executor.freeSlots > 0;
-    const dueAtMs = mayTake && !hasNews ? await core.engine.reads.nextDueAt(taskTypes) : null;
+    const dueAtMs = this.#mayTake && !hasNews ? await core.engine.reads.nextDueAt(taskTypes) : null;
     if (hasNews || (dueAtMs !== null && dueAtMs <= nowMs)) {
       const done = await this.#turn(!hasNews || this.#moreDue);
       if (Math.abs(nowMs - this.#checkedRunsMs) >= busyCheckMs) await this.#checkRuns(nowMs);
@@ -131,6 +131,11 @@ export class TaskLoop {
     await this.#survey(nowMs);
     const waitMs = dueAtMs === null ? pollIntervalMs : Math.min(pollIntervalMs, dueAtMs - nowMs);
     return Math.min(waitMs, patienceMs);
+  }
+
+  get #mayTake(): boolean {
+    const { executor, instance } = this.#options;
+    return this.#accepting && executor.freeSlots > 0 && this.#deadAs !== instance();
   }
 
   async #during<T>(busy: Promise<T>): Promise<T> {
@@ -186,9 +191,9 @@ export class TaskLoop {
   }
 
   async #msUntilNext(): Promise<number> {
-    const { core, executor, taskTypes, pollIntervalMs } = this.#options;
+    const { core, taskTypes, pollIntervalMs } = this.#options;
     // Without a free slot the next report is what to wait for.
-    if (!this.#accepting || executor.freeSlots === 0) return pollIntervalMs;
+    if (!this.#mayTake) return pollIntervalMs;
     const dueAtMs = await core.engine.reads.nextDueAt(taskTypes);
     return dueAtMs === null ? pollIntervalMs : Math.max(0, Math.min(pollIntervalMs, dueAtMs - core.clock.now()));
   }
@@ -236,14 +241,20 @@ export class TaskLoop {
   async #take(submit: (run: (work: Work) => Promise<Taken>) => Promise<Taken>): Promise<boolean> {
     const { executor, telemetry, instance, taskTypes } = this.#options;
     let limit = 0;
+    let claimant = instance();
     const { started, claimed, lives } = await submit((work) => {
       // Only now: the write lock may have been waited for, and the scheduler been told to stop.
       const freeSlots = this.#accepting ? executor.freeSlots : 0;
       const ahead = this.#accepting ? Math.max(0, this.#ahead - executor.waiting) : 0;
       limit = freeSlots + ahead;
-      return takeDue(work, { instance: instance(), freeSlots, ahead, taskTypes });
+      claimant = instance();
+      return takeDue(work, { instance: claimant, freeSlots, ahead, taskTypes });
     });
-    if (!lives) this.#options.onDeclaredDead();
+    if (!lives) {
+      // Its heartbeat gets it a new number, and may have to wait for the store: until then, each look would be in vain.
+      this.#deadAs = claimant;
+      this.#options.onDeclaredDead();
+    }
     this.#moreDue = limit > 0 && started.length + claimed.length === limit;
     executor.start(started);
     executor.startWhenFree(claimed);

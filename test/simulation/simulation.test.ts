@@ -6,6 +6,7 @@
 import { expect, test } from "vitest";
 import { play } from "../../simulation/life.ts";
 import { liveOn, scriptOf } from "../../simulation/lives.ts";
+import type { Script } from "../../simulation/script.ts";
 import { engineUnderTest, newLocation, rowNumber } from "../engine-under-test.ts";
 import { propertyTimeoutMs, runs } from "../scheduler/support.ts";
 
@@ -38,4 +39,29 @@ test("a seed tells all of a life: a second time, it has the same log byte by byt
   expect((await play(scriptOf(4712))).digest).not.toBe(story.digest);
   expect(scriptOf(4711)).toEqual(scriptOf(4711));
   expect(scriptOf(4712)).not.toEqual(scriptOf(4711));
+});
+
+/** Scripts that have shown a violation once, shortened. */
+const mended: readonly { readonly name: string; readonly script: Script }[] = [
+  {
+    name: "who was taken for dead, and whose new number got lost with the answer to a commit, waits for the next one",
+    script: {
+      pace: 1,
+      start: "2026-03-28T22:00:00Z",
+      schedulers: 2,
+      mood: 88215,
+      steps: [
+        { do: "schedule", task: "a", schedule: "hourly in Kolkata", maxRetries: 3, anew: false, by: 1 },
+        { do: "suspend", which: 0 },
+        { do: "advance", ms: 1980000 },
+        { do: "suspend", which: 1 },
+        { do: "storm", count: 2, kept: true, ms: 2340000 },
+        { do: "fall-silent", task: "a", which: 1, ms: 0, then: "crash" },
+      ],
+    },
+  },
+];
+
+test.each(mended)("$name", async ({ script }) => {
+  expect((await play(script)).violations).toEqual([]);
 });
